@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::format::{Visible, shown};
+use crate::language;
 
 /// A result whose error is [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -34,7 +35,7 @@ pub enum Error {
         reason: String,
     },
     /// The operating system refused a file operation.
-    #[error("cannot {doing} {}: {}", shown(file), Visible(io_reason(source)))]
+    #[error("{}", io_sentence(doing, file, source))]
     Io {
         /// What was being done, as a verb phrase: "read", "create".
         doing: &'static str,
@@ -52,10 +53,10 @@ pub enum Error {
         reason: String,
     },
     /// The compute device cannot do what was asked.
-    #[error("device: {}", Visible(.0))]
+    #[error("{}", device_sentence(.0))]
     Device(String),
     /// The work was cancelled by the user; not a failure.
-    #[error("stopped")]
+    #[error("{}", tr!("stopped"))]
     Stopped,
 }
 
@@ -113,18 +114,33 @@ impl Error {
     }
 }
 
+/// What could not be done with a file, and why.
+fn io_sentence(doing: &str, file: &Path, source: &io::Error) -> String {
+    tr!(
+        "cannot {doing} {}: {}",
+        shown(file),
+        Visible(io_reason(source)),
+        doing = language::text_of("doing", doing)
+    )
+}
+
+/// What is wrong with the device.
+fn device_sentence(reason: &str) -> String {
+    tr!("device: {}", Visible(reason))
+}
+
 /// The system's words, with what to do about the common cases.
 fn io_reason(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::StorageFull => "the disk is full; free some space and resume".into(),
+        io::ErrorKind::StorageFull => tr!("the disk is full; free some space and resume").into(),
         io::ErrorKind::ReadOnlyFilesystem => {
-            "the disk is read-only; choose a folder that can be written".into()
+            tr!("the disk is read-only; choose a folder that can be written").into()
         }
-        io::ErrorKind::PermissionDenied => {
+        io::ErrorKind::PermissionDenied => tr!(
             "permission denied; make it writable or readable for this user, or choose another place"
-                .into()
-        }
-        io::ErrorKind::NotFound => "no such file or folder".into(),
+        )
+        .into(),
+        io::ErrorKind::NotFound => tr!("no such file or folder").into(),
         _ => error.to_string(),
     }
 }

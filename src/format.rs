@@ -60,7 +60,7 @@ pub fn number(value: f64) -> String {
     if value == 0.0 {
         "0".into()
     } else if !value.is_finite() {
-        "not finite".into()
+        tr!("not finite").into()
     } else if size >= 1000.0 {
         short(value)
     } else if size < 0.001 {
@@ -84,9 +84,13 @@ pub(crate) fn duration(secs: f64) -> String {
     let secs = if secs.is_finite() { secs.max(0.0) } else { 0.0 };
     let whole = secs.round() as u64;
     match whole {
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+        0..60 => tr!("{whole} s", whole),
+        60..3600 => tr!("{} min {} s", whole / 60, format_args!("{:02}", whole % 60)),
+        _ => tr!(
+            "{} h {} min",
+            whole / 3600,
+            format_args!("{:02}", whole / 60 % 60)
+        ),
     }
 }
 
@@ -104,7 +108,12 @@ fn file_unit(n_bytes: u64) -> (f64, &'static str) {
 pub(crate) fn part_of_bytes(done: u64, total: u64) -> String {
     let (unit, name) = file_unit(total);
     let (done, total) = (done as f64 / unit, total as f64 / unit);
-    format!("{done:.1} of {total:.1} {name}")
+    tr!(
+        "{done} of {total} {name}",
+        done = format_args!("{done:.1}"),
+        total = format_args!("{total:.1}"),
+        name
+    )
 }
 
 /// The size of a file: `3.1 GB`, `0.4 KB`.
@@ -128,9 +137,9 @@ pub(crate) fn duration_range(low: f64, high: f64) -> String {
     let high = if high.is_finite() { high.max(low) } else { low };
     let (low, high, unit) = match high {
         high if high < 90.0 => (low, high, "s"),
-        high if high < 5400.0 => (low / 60.0, high / 60.0, "min"),
+        high if high < 5400.0 => (low / 60.0, high / 60.0, tr!("min")),
         high if high < 172_800.0 => (low / 3600.0, high / 3600.0, "h"),
-        high => (low / 86_400.0, high / 86_400.0, "days"),
+        high => (low / 86_400.0, high / 86_400.0, tr!("days")),
     };
     let number = |value: f64| match (unit, value) {
         ("s", value) => format!("{value:.0}"),
@@ -143,7 +152,7 @@ pub(crate) fn duration_range(low: f64, high: f64) -> String {
     let (low, high) = (number(low), number(high));
     match low == high {
         true => format!("{high} {unit}"),
-        false => format!("{low} to {high} {unit}"),
+        false => tr!("{low} to {high} {unit}", low, high, unit),
     }
 }
 

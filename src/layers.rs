@@ -9,6 +9,7 @@ mod rings;
 /// The layers from the ground up. A layer names those in earlier rows only, so
 /// that no two of them need each other.
 const LAYERS: &[&[&str]] = &[
+    &["language"],
     &["random", "format", "shell", "colormap", "allocator"],
     &["error"],
     &["atomic", "kernels", "text_file"],

@@ -1,8 +1,10 @@
 //! Gosling, a workbench for RWKV-7 state tuning: it trains only the recurrent
-//! state that a frozen RWKV-7 language model starts from (arXiv 2504.05097).
+//! state that a frozen RWKV-7 language model starts from (arXiv 2504.05097). Gated
+//! DeltaNet is a second model under the same roof.
 //!
 //! # Layers
 //!
+//! - [`language`]: English or Chinese, and the messages of the latter.
 //! - [`data`] reads benchmarks and training sets, and turns items into tokens.
 //! - [`kernels`]: the operators that decide the speed, on the CPU and on a GPU.
 //! - [`model`] reads checkpoints and vocabularies. It knows nothing of tuning.
@@ -27,10 +29,13 @@
 //!
 //! | symbol | name | shape |
 //! |---|---|---|
-//! | L, C, H, N, T, B | `n_layer`, `n_embd`, `n_head`, `head_size`, `n_tokens`, `n_batch` | H·N = C |
+//! | L, C, H, N, T, B | `n_layer`, `n_embd`, `n_head`, `head_size`, `n_tokens`, `n_batch` | H·N = C in RWKV-7 |
 //! | r, w, k, v, a, g | receptance, decay, key, value, in-context learning rate, gate | [B, T, H, N] |
 //! | S_t | `wkv_state`, rows = value channels, columns = key channels | [H, N, N] |
 //! | S_0 | the tuned state, `blocks.{i}.att.time_state` in files | [H, N, N] |
+
+#[macro_use]
+pub mod language;
 
 pub mod adapt;
 pub mod allocator;

@@ -21,6 +21,8 @@ mod dialects;
 mod events;
 #[path = "command_line/importing.rs"]
 mod importing;
+#[path = "command_line/languages.rs"]
+mod languages;
 #[path = "command_line/options.rs"]
 mod options;
 #[path = "command_line/sampling.rs"]
@@ -39,6 +41,7 @@ fn root(path: &str) -> PathBuf {
 /// Runs the program in `folder`; `arguments` are split at spaces.
 fn gosling(folder: &Path, arguments: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .env("GOSLING_LANGUAGE", "en")
         .args(arguments.split_whitespace())
         .current_dir(folder)
         .output()

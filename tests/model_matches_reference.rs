@@ -1,7 +1,10 @@
-//! Logits and states against those of the official `rwkv` package 0.8.32.
+//! Logits, states and gradients against those of the official `rwkv` package 0.8.32
+//! and of PyTorch.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "model_matches_reference/delta_net.rs"]
+mod delta_net;
 mod support;
 
 use std::path::Path;
@@ -10,7 +13,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use gosling::model::adapter::{AdapterGradient, AdapterTarget};
 use gosling::model::checkpoint::Checkpoint;
 use gosling::model::state::ModelState;
-use gosling::model::{LayerGradients, LossOptions, ModelConfig, Rwkv7, TapeOptions, mini};
+use gosling::model::{LayerGradients, LossOptions, Model, ModelConfig, TapeOptions, mini};
 use gosling::tuning::method::lora_values::{LoraFactors, LoraValues};
 use gosling::tuning::method::tuned::Tuned;
 use gosling::tuning::states::state_file::TunedState;
@@ -23,7 +26,7 @@ fn tokens(golden: &Golden, device: &Device) -> Tensor<2, Int> {
 }
 
 /// The formula state of `tests/golden/README.md`, or zero.
-fn initial_state(case: &str, model: &Rwkv7, device: &Device) -> ModelState {
+fn initial_state(case: &str, model: &Model, device: &Device) -> ModelState {
     let config = model.config();
     let (h, n) = (config.n_head, config.head_size);
     let mut state = ModelState::zero(config, 1, device);
@@ -41,7 +44,7 @@ fn initial_state(case: &str, model: &Rwkv7, device: &Device) -> ModelState {
 /// Every logit and state of a golden file, in one pass over all tokens and
 /// again token by token.
 fn check(checkpoint: &Checkpoint, golden: &Golden, device: &Device) {
-    let model = Rwkv7::load(checkpoint, device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(checkpoint, device, &mut |_| Ok(())).unwrap();
     let tokens = tokens(golden, device);
     let [_, n_tokens] = tokens.dims();
     let positions = golden.positions(n_tokens);
@@ -78,7 +81,9 @@ fn check_states(what: &str, case: &str, state: &ModelState, golden: &Golden) {
         };
         near("att", values(state.time_shift.clone()));
         near("wkv", values(state.wkv.clone()));
-        near("ffn", values(state.channel_shift.clone()));
+        if let Some(shift) = &state.channel_shift {
+            near("ffn", values(shift.clone()));
+        }
     }
 }
 
@@ -111,7 +116,7 @@ fn tiny_model_matches_the_rwkv_package_on_a_gpu() {
 
 /// The loss of a golden's two texts from `state`, against PyTorch; its gradients.
 fn check_loss(
-    model: &Rwkv7,
+    model: &Model,
     state: ModelState,
     golden: &Golden,
     device: &Device,
@@ -126,6 +131,7 @@ fn check_loss(
     let options = TapeOptions {
         first_layer: 0,
         recompute,
+        token_shifts: false,
     };
     let (x, tape) = model.forward_taped(tokens, state, options);
     let scale = 1.0 / at.len() as f32;
@@ -143,7 +149,7 @@ fn check_loss(
 /// The loss and its gradients in S_0 of every layer, against PyTorch.
 fn check_objective(device: &Device, recompute: bool) {
     let golden = Golden::open("objective.safetensors");
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap();
     let config = model.config();
     let (h, n) = (config.n_head, config.head_size);
     let wkv = (0..config.n_layer).map(|layer| {
@@ -211,7 +217,7 @@ fn golden_adapters(config: &ModelConfig) -> LoraValues {
 /// The loss with adapters and the gradients of A, B and S_0, against PyTorch.
 fn check_lora(device: &Device, recompute: bool) {
     let golden = Golden::open("lora.safetensors");
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap();
     let config = model.config();
     let mut tuned = Tuned::from(TunedState::zero(config));
     for (layer, values) in tuned.state.layers.iter_mut().enumerate() {

@@ -11,13 +11,13 @@ mod tokenizer;
 mod wkv7;
 
 use burn::tensor::Device;
-use gosling::model::{Rwkv7, mini};
+use gosling::model::{Model, mini};
 
 fn main() {
     gosling::allocator::keep_freed_memory();
     divan::main();
 }
 
-fn mini_model(device: &Device) -> Rwkv7 {
-    Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
+fn mini_model(device: &Device) -> Model {
+    Model::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
 }

@@ -43,6 +43,10 @@ pub struct GuideQuestions<'a> {
     pub solved: &'a [Item],
     /// Fixes which.
     pub seed: u64,
+    /// Whether there is nothing to do without a text.
+    pub needs_texts: bool,
+    /// Whether there is nothing to do without what the guide finds of the options.
+    pub needs_shares: bool,
 }
 
 impl GuideQuestions<'_> {
@@ -76,6 +80,7 @@ impl GuideQuestions<'_> {
         alive: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Guide<'g>> {
         let questions = self.chosen();
+        let mut notes = Vec::new();
         let (texts, local): (Vec<GuideText>, _) = match source {
             GuideSource::Local(local) => {
                 let known = folder.guide_texts()?;
@@ -106,6 +111,7 @@ impl GuideQuestions<'_> {
                 for note in &asked.notes {
                     say(note)?;
                 }
+                notes = asked.notes;
                 (asked.texts, None)
             }
             GuideSource::Recorded(path) => (recorded(path, self.prompts, &questions)?, None),
@@ -120,11 +126,22 @@ impl GuideQuestions<'_> {
             "the guide has a text for {n_usable} of {} questions",
             self.questions.len()
         ))?;
-        // A local guide may still say how likely it finds the model's own answers.
-        if n_usable == 0 && local.is_none() {
-            let reason = "none of its texts can be used; see guide.jsonl for what it wrote";
+        if n_usable == 0 && self.needs_texts {
+            let why = match notes.is_empty() {
+                true => "see guide.jsonl for what it wrote".to_owned(),
+                false => notes.join("; "),
+            };
+            let reason = format!("none of its texts can be used: {why}");
+            return Err(Error::spec("guide", reason));
+        }
+        if self.needs_shares && texts.iter().all(|text| text.shares.is_empty()) {
+            let reason = "it does not say how likely it finds each option, which Soft learns; \
+                          choose Local or SingleStep";
             return Err(Error::spec("guide", reason));
         }
         Ok(Guide::new(texts, local))
     }
 }
+
+#[cfg(test)]
+mod tests;

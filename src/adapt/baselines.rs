@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::tuning::method::tuned::Tuned;
 
 mod guided;
+mod guided_options;
 mod labelled;
 mod options;
 mod votes;
@@ -77,8 +78,12 @@ impl Baselines<'_> {
         }
         self.few_shot(done, progress)?;
         self.read_state(done, progress)?;
-        if self.guide.is_some() && self.spec.mode == Mode::Item {
-            self.guided(done, progress)?;
+        // A pool's questions are others than those that are scored.
+        if self.guide.is_some() && self.spec.mode != Mode::Pool {
+            match has_options {
+                true => self.guided_options(done, progress)?,
+                false => self.guided(done, progress)?,
+            }
         }
         let n_labels = match self.spec.objective {
             Objective::ContextDistillation { examples, draws } => Some(examples * draws),
@@ -133,6 +138,7 @@ impl Baselines<'_> {
             secs: 0.0,
             notes: Vec::new(),
             parts: Vec::new(),
+            is_capped: false,
         }
     }
 }

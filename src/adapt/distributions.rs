@@ -216,7 +216,7 @@ fn cross_entropy(log_p: Tensor<2>, log_q: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
 }
 
 /// KL(p, q) = sum p (log p - log q); p (log p - log q - KL).
-fn reverse_kl(log_p: Tensor<2>, log_q: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
+pub(super) fn reverse_kl(log_p: Tensor<2>, log_q: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
     let p = log_p.clone().exp();
     let gap = log_p - log_q;
     let kl = sum(p.clone() * gap.clone());

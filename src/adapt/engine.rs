@@ -10,7 +10,7 @@ use super::rows::{Batch, Row, batches};
 use super::states::States;
 use crate::error::Result;
 use crate::kernels::device::read_back::read_f32;
-use crate::model::{Rwkv7, Tape, TapeOptions};
+use crate::model::{Model, Tape, TapeOptions};
 use crate::random::SplitMix64;
 
 /// Bytes of activations of one batch, roughly: bounds it for large models.
@@ -43,7 +43,7 @@ impl Scores {
 #[derive(Debug, Clone, Copy)]
 pub struct Engine<'a> {
     /// The model.
-    pub model: &'a Rwkv7,
+    pub model: &'a Model,
     /// Where it lives.
     pub device: &'a Device,
     /// Tokens of one batch, padding included.
@@ -52,7 +52,7 @@ pub struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     /// Of `model`, which lives on `device`.
-    pub fn new(model: &'a Rwkv7, device: &'a Device) -> Self {
+    pub fn new(model: &'a Model, device: &'a Device) -> Self {
         let config = model.config();
         let of_token = config.n_layer * config.n_embd * KEPT_WIDTHS * size_of::<f32>();
         let most_tokens = BATCH_BYTES / of_token.max(1);
@@ -179,6 +179,7 @@ impl<'a> Engine<'a> {
         let options = TapeOptions {
             first_layer,
             recompute: false,
+            token_shifts: false,
         };
         let state = states.before(&batch.states);
         let state = state.with_padding(batch.real.clone());

@@ -202,3 +202,46 @@ impl LanguageModel for CountedModel<'_> {
         Ok(written)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, found);
+            } else if !path.ends_with("tests.rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    /// What computes a gradient of states or takes a step with one has no way to a label:
+    /// its code has neither the file nor the type of labels in it.
+    #[test]
+    fn nothing_that_moves_a_state_names_the_labels() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/adapt");
+        let mut all = Vec::new();
+        files(&root, &mut all);
+        let names_labels = regex::Regex::new(r"\b[eE]xam\b|\blabelled\b").unwrap();
+        let mut n_moving = 0;
+        for path in all {
+            let code = fs::read_to_string(&path).unwrap();
+            let own = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            let lines = own.lines().map(str::trim_start);
+            let own: String = lines
+                .filter(|line| !line.starts_with("//"))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            let moves = [".gradient(", "distribution_gradient(", "states.step("];
+            if moves.iter().any(|call| own.contains(call)) {
+                n_moving += 1;
+                assert!(!names_labels.is_match(&own), "{}", path.display());
+            }
+        }
+        assert!(n_moving >= 4, "only {n_moving} files move a state");
+    }
+}

@@ -11,7 +11,7 @@
 //! | `guide.jsonl` | texts of a guide |
 //! | `midway.safetensors` | states on their way |
 //! | `states/*.safetensors`, `state.safetensors` | states to look at, and the one of a set |
-//! | `results.csv`, `results.txt` | the table of the figures |
+//! | `results.csv`, `.md`, `.tex`, `.json`, `.txt` | the table of the figures |
 
 use std::fs;
 use std::io::Write as _;
@@ -30,6 +30,9 @@ use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
 use crate::persist::json_lines::{add_line, read_lines};
 use crate::persist::spec_file::{parse_ron, print_compact, print_ron, read_text};
+
+/// The table of the figures.
+pub const TABLE_FILE: &str = "results.csv";
 
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,9 +60,15 @@ pub struct ItemSeen {
     /// The answers of its group in its last step, as they were written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<String>,
-    /// The guide's text.
+    /// The guide's text, as it is taught.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guide: Option<String>,
+    /// What the guide wrote, where that is not what is taught.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide_wrote: Option<String>,
+    /// The answer that was read out of it: the number, or the place of the option.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide_answer: Option<String>,
 }
 
 /// A score on the way.
@@ -156,9 +165,19 @@ impl Folder {
         parse_ron(&read_text(&file)?, &file)
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A file in it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Whether all is done, baselines included: the table is written last.
+    pub fn is_complete(&self) -> bool {
+        self.file(TABLE_FILE).is_file()
     }
 
     /// Where states on their way are.

@@ -10,7 +10,10 @@ use crate::bench::written_answer;
 
 mod host;
 mod http;
+mod letters;
 mod local;
+#[cfg(test)]
+pub(super) mod played;
 mod recorded;
 mod server;
 
@@ -28,9 +31,15 @@ pub struct GuideText {
     pub prompt_hash: String,
     /// The answer as it is taught, without the space in front.
     pub text: String,
+    /// What the guide wrote, its first characters; empty where all of it is taught.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub written: String,
     /// What is read out of it: the number, or the place of the option.
     #[serde(default)]
     pub answer: Option<String>,
+    /// How likely it finds each option; none where it does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<f64>,
     /// The text in the model's tokens, with what ends it.
     #[serde(default)]
     pub tokens: Vec<u32>,
@@ -71,18 +80,27 @@ impl Unusable {
 pub struct Guide<'a> {
     texts: BTreeMap<String, GuideText>,
     local: Option<LocalGuide<'a>>,
+    n_tokens: usize,
 }
 
 impl<'a> Guide<'a> {
     /// Of these texts.
     pub fn new(texts: impl IntoIterator<Item = GuideText>, local: Option<LocalGuide<'a>>) -> Self {
+        let texts = texts.into_iter().map(|text| (text.id.clone(), text));
+        let mut texts: BTreeMap<String, GuideText> = texts.collect();
+        let n_tokens = texts.values().map(|text| text.n_tokens).sum();
         // Those without tokens are kept in files, so that they are not asked for again.
-        let texts = texts.into_iter().filter(|text| !text.tokens.is_empty());
-        let texts = texts.map(|text| (text.id.clone(), text));
+        texts.retain(|_, text| !text.tokens.is_empty());
         Self {
-            texts: texts.collect(),
+            texts,
             local,
+            n_tokens,
         }
+    }
+
+    /// Tokens that it read and wrote for its texts, those that cannot be used included.
+    pub fn n_tokens(&self) -> usize {
+        self.n_tokens
     }
 
     /// The text for a question, where there is one.
@@ -124,11 +142,7 @@ pub fn taken(
         (text.to_owned(), answer)
     } else {
         let idx = option_of(question, &options, text).ok_or(Unusable::NoAnswer)?;
-        let taught = match question.has_letters() {
-            true => LETTERS[idx].to_string(),
-            false => options[idx].clone(),
-        };
-        (taught, idx.to_string())
+        (option_text(question, &options, idx), idx.to_string())
     };
     // A text of megabytes is not worth its tokens.
     let too_long = text.len() > 64 * prompts.max_new_tokens.max(16);
@@ -141,6 +155,38 @@ pub fn taken(
     }
     Ok((text, Some(answer), tokens))
 }
+
+/// What is taught of an option: its letter, where options have letters, else its text.
+fn option_text(question: &Question, options: &[String], idx: usize) -> String {
+    match question.has_letters() {
+        true => LETTERS[idx].to_string(),
+        false => options[idx].clone(),
+    }
+}
+
+/// A question as a server reads it: with its options, where they have no letters that
+/// would show them. What is scored does not show them; a guide has to choose among them.
+fn with_options(question: &Question, text: &str) -> String {
+    const END: &str = "\nAnswer:";
+    let options = question.options();
+    match text.strip_suffix(END) {
+        Some(front) if !options.is_empty() && !question.has_letters() => {
+            format!("{front}\nOptions: {}{END}", options.join("; "))
+        }
+        Some(_) | None => text.to_owned(),
+    }
+}
+
+/// The first characters of what a guide wrote; none where `taught` is all of it.
+fn kept(written: &str, taught: &str) -> String {
+    match written.trim() == taught {
+        true => String::new(),
+        false => written.chars().take(KEPT_CHARS).collect(),
+    }
+}
+
+/// Characters of a guide's own words that are kept.
+const KEPT_CHARS: usize = 2000;
 
 const LETTERS: [char; 26] = [
     'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R', 'S',

@@ -87,7 +87,7 @@ pub type Tell<'t> = &'t mut dyn FnMut(News<'_>) -> Result<()>;
 pub struct Summary {
     /// Every figure, in the order in which they were made.
     pub outcomes: Vec<Outcome>,
-    /// What may be said; none where it is simulated.
+    /// What may be said; none where it is simulated, or compared with nothing.
     pub verdict: Option<Verdict>,
 }
 
@@ -153,8 +153,9 @@ impl Job<'_> {
             )?;
             outcomes.extend(found);
         }
+        let may_claim = self.spec.baselines.measure && !self.is_simulated;
         Ok(Summary {
-            verdict: verdict(&outcomes).filter(|_| !self.is_simulated),
+            verdict: verdict(&outcomes).filter(|_| may_claim),
             outcomes,
         })
     }

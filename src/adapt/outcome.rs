@@ -49,6 +49,9 @@ pub struct Outcome {
     /// Figures of parts: of questions that a guide answered, and of others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<(String, Accuracy)>,
+    /// Whether the adaptation's tokens buy more votes than were taken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_capped: bool,
 }
 
 impl Outcome {
@@ -63,6 +66,7 @@ impl Outcome {
             secs,
             notes: Vec::new(),
             parts: Vec::new(),
+            is_capped: false,
         }
     }
 
@@ -99,9 +103,11 @@ pub struct Verdict {
     pub sentence: String,
 }
 
-/// Compares an adaptation with everything that costs no more.
+/// Compares an adaptation with everything that costs no more. Nothing is said where no
+/// baseline was measured; the caller knows whether all of them are.
 pub fn verdict(outcomes: &[Outcome]) -> Option<Verdict> {
     let adapted = outcomes.iter().find(|of| of.kind == Kind::Adapted)?;
+    outcomes.iter().find(|of| of.kind == Kind::Baseline)?;
     let most = adapted.tokens() * COST_SLACK;
     let rivals = outcomes.iter().filter(|of| match of.kind {
         Kind::Base | Kind::Baseline => of.tokens() <= most,
@@ -111,11 +117,19 @@ pub fn verdict(outcomes: &[Outcome]) -> Option<Verdict> {
     });
     let best = rivals.max_by_key(|of| of.accuracy().n_correct)?;
     let (fixed, broken, p_value) = adapted.against(best);
-    let gains = fixed > broken && p_value < MAX_P;
+    let is_above = fixed > broken && p_value < MAX_P;
+    // Without as many votes as its tokens buy nothing is at equal cost.
+    let gains = is_above && !outcomes.iter().any(|of| of.is_capped);
     let (own, other) = (adapted.accuracy().value(), best.accuracy().value());
     let sentence = if gains {
         format!(
             "adaptation gains: {own:.3} against {other:.3} of {}, at no more tokens, p {p_value:.2e}",
+            best.name
+        )
+    } else if is_above {
+        format!(
+            "no gain is claimed: {own:.3} against {other:.3} of {}, p {p_value:.2e}, but the \
+             adaptation's tokens buy more votes than baselines.max_votes",
             best.name
         )
     } else {
@@ -175,7 +189,27 @@ mod tests {
             secs: 1.0,
             notes: Vec::new(),
             parts: Vec::new(),
+            is_capped: false,
         }
+    }
+
+    /// The base alone is no rival that was looked for, and votes that were cut short are
+    /// not those of equal cost.
+    #[test]
+    fn no_gain_is_claimed_before_its_rivals_are_known() {
+        let base = outcome("base", Kind::Base, 40, 10);
+        let adapted = outcome("adapted", Kind::Adapted, 60, 1000);
+        let votes = outcome("votes", Kind::Baseline, 45, 900);
+        assert!(verdict(&[base.clone(), adapted.clone()]).is_none());
+        let all = [base.clone(), adapted.clone(), votes.clone()];
+        assert!(verdict(&all).unwrap().gains);
+        let capped = Outcome {
+            is_capped: true,
+            ..votes
+        };
+        let of = verdict(&[base, adapted, capped]).unwrap();
+        assert!(!of.gains && of.sentence.contains("baselines.max_votes"));
+        assert!(!of.sentence.contains("adaptation gains"), "{}", of.sentence);
     }
 
     #[test]
@@ -185,6 +219,8 @@ mod tests {
             let all = [
                 outcome("base", Kind::Base, 40, 10),
                 outcome("adapted", Kind::Adapted, 60, 1000),
+                // Without any baseline nothing is said.
+                outcome("weak", Kind::Baseline, 10, 900),
                 outcome("rival", kind, n_right, tokens),
             ];
             let verdict = verdict(&all).unwrap();

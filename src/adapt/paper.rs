@@ -44,7 +44,12 @@
 //! **Several steps** are rewards on answers that RWKV writes itself: the log-ratio to
 //! the guide with a discount, its divergence in closed form, the length of the prefix
 //! that is shared with the guide's text, or the guide's answer. There is one gradient
-//! step a batch of answers, so that no ratio to an older policy exists.
+//! step a batch of answers, so that no ratio to an older policy exists. A letter or an
+//! option is one step: of several there are none.
+//!
+//! A guide in this process chooses among options by its own scores, as the benchmark
+//! does; a server writes its choice. [`Objective::Soft`](super::spec::Objective::Soft)
+//! learns how likely the guide finds each option, or each token along its text.
 //!
 //! **Without a guide**, written answers are rewarded by what most of a group say, by
 //! the share that says the same, or by their own probability; or their entropy is
@@ -61,8 +66,10 @@
 //! prompt once a group, answering included; a guide's tokens are counted apart. The
 //! same command measures what the same tokens buy without a step: votes, votes over
 //! orders, calibration, solved questions in front or in the state, and with a guide
-//! its answer as a few more votes. "Adaptation gains" is only said where it is above
-//! the best of these that cost no more, at p < 0.05 by McNemar's exact test.
+//! its answer as a few more votes; of options its choice beside the model's own
+//! probabilities. "Adaptation gains" is only said where it is above the best of these
+//! that cost no more, at p < 0.05 by McNemar's exact test, once all of them are measured
+//! and no vote was cut short.
 //!
 //! # What came out
 //!

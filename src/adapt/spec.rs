@@ -282,6 +282,24 @@ impl AdaptSpec {
         {
             return refuse("update.clip_norm", "must be above 0, or None");
         }
+        let StopSpec {
+            budget_tokens,
+            budget_secs,
+            max_drift,
+            ..
+        } = self.stops;
+        for (field, most) in [
+            ("stops.budget_tokens", budget_tokens),
+            ("stops.budget_secs", budget_secs),
+            ("stops.max_drift", max_drift),
+        ] {
+            if most.is_some_and(|most| most.is_nan() || most <= 0.0) {
+                return refuse(field, "must be above 0, or None");
+            }
+        }
+        if self.stops.guide_calls == Some(0) && self.objective.is_guided() {
+            return refuse("stops.guide_calls", "must be at least 1, or None");
+        }
         if self.task.max_new_tokens == Some(0) {
             return refuse("task.max_new_tokens", "must be at least 1");
         }
@@ -301,7 +319,7 @@ impl AdaptSpec {
                 "guide",
                 "is None, but the objective needs a guide; choose Local, Http or Recorded",
             ),
-            (Some(guide), true) => guide.check(&self.objective),
+            (Some(guide), true) => guide.check(&self.objective, self.task.benchmark),
             (Some(_), false) => refuse("guide", "is not used by the objective; choose None"),
             (None, false) => Ok(()),
         }

@@ -9,7 +9,7 @@ use crate::kernels::device::read_back::read_f32;
 use crate::model::adapter::LayerAdapters;
 use crate::model::branch::Branch;
 use crate::model::state::{ModelState, Start};
-use crate::model::{ModelConfig, Rwkv7};
+use crate::model::{Model, ModelConfig};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::state_file::TunedState;
 
@@ -65,6 +65,10 @@ pub struct States {
     base: Tensor<4>,
     /// |S_b|.
     base_norm: f32,
+    /// The token shifts of the base, which stay: as tensors, and as numbers. None where
+    /// they are zero.
+    shifts: Vec<Tensor<2>>,
+    shift_values: Option<Vec<Vec<f32>>>,
     /// The frozen branch of a lifted base, of every layer.
     branches: Vec<Option<Branch>>,
     /// The frozen adapters of a base that has some; none where it has none.
@@ -94,7 +98,7 @@ impl States {
     ///
     /// # Errors
     /// [`Error::Spec`] for a base of another model.
-    pub fn new(model: &Rwkv7, device: &Device, base: &Tuned, n: usize) -> Result<Self> {
+    pub fn new(model: &Model, device: &Device, base: &Tuned, n: usize) -> Result<Self> {
         base.check_fits(model.config())?;
         if base.lora.is_some() {
             let reason = "is of a LoRA run, whose adapters are not applied here; merge them into \
@@ -118,6 +122,8 @@ impl States {
             second: Tensor::zeros(whole, device),
             base: base_value,
             base_norm: square.sqrt() as f32,
+            shifts: start.shifts,
+            shift_values: base.state.shifts.clone(),
             branches,
             adapters: start.adapters,
             steps: vec![0; n],
@@ -174,6 +180,9 @@ impl States {
         let layers = (0..self.config.n_layer).map(|layer| chosen.clone().narrow(1, layer * h, h));
         let mut state =
             ModelState::with_wkv(&self.config, of.len(), layers.collect(), &self.device);
+        for (layer, shifts) in state.layers.iter_mut().zip(&self.shifts) {
+            layer.set_shifts(shifts);
+        }
         for (layer, branch) in state.layers.iter_mut().zip(&self.branches) {
             layer.branch.clone_from(branch);
         }
@@ -282,14 +291,15 @@ impl States {
         let layers = (0..self.config.n_layer).map(|layer| own.clone().narrow(1, layer * h, h));
         Start {
             wkv: layers.collect(),
+            shifts: self.shifts.clone(),
             branches: self.branches.clone(),
             adapters: self.adapters.clone(),
         }
     }
 
-    /// The first of them after it has read some tokens: S alone, as a state file has
-    /// it.
-    pub fn after(&self, model: &Rwkv7, tokens: &[u32]) -> Self {
+    /// The first of them after it has read some tokens: S alone, without what else a
+    /// model carries from token to token.
+    pub fn after(&self, model: &Model, tokens: &[u32]) -> Self {
         let mut state = self.before(&[0]);
         for part in tokens.chunks(TOKENS_OF_A_PART) {
             let ids: Vec<i32> = part.iter().map(|id| id.cast_signed()).collect();
@@ -302,6 +312,7 @@ impl States {
         after.first = value.zeros_like();
         after.second = value.zeros_like();
         after.value = value;
+        (after.shifts, after.shift_values) = (Vec::new(), None);
         after
     }
 
@@ -321,6 +332,7 @@ impl States {
                 .chunks_exact(n_per_layer)
                 .map(<[f32]>::to_vec)
                 .collect(),
+            shifts: self.shift_values.clone(),
         })
     }
 

@@ -89,6 +89,9 @@ pub fn n_alike(ballots: &[Ballot]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Protocol;
+    use crate::model::TextStart;
+    use crate::model::tokenizer::Tokenizer;
 
     fn ballots(of: &[(&str, f64)]) -> Vec<Ballot> {
         let ballot = |(answer, mean_log_p): &(&str, f64)| Ballot {
@@ -121,6 +124,40 @@ mod tests {
         check(&[("", -0.1), ("", -0.1), ("3", -9.0)], Some(("3", 1, 2)));
         check(&[("", -0.1), ("", -0.1)], None);
         check(&[], None);
+    }
+
+    /// However a number is written, and only of an answer that came to its end.
+    #[test]
+    fn ballots_are_compared_by_their_numbers() {
+        let tokenizer = Tokenizer::mini().unwrap();
+        let prompts = Prompts {
+            tokenizer: &tokenizer,
+            protocol: Protocol::Mini,
+            text_start: TextStart::Zero,
+            stops: &["\n\n"],
+            max_new_tokens: 40,
+        };
+        let ballot = |text: &str, ended: bool| {
+            let tokens = tokenizer.encode(text);
+            let log_p = vec![-0.5; tokens.len()];
+            let rollout = Rollout {
+                tokens,
+                log_p,
+                ended,
+            };
+            Ballot::of(&rollout, &prompts)
+        };
+        let texts = [" #### 1,000\n\n", " 500 + 500\n#### 1000.\n\n", " 7\n\n"];
+        let of = [
+            ballot(texts[0], true),
+            ballot(texts[1], true),
+            ballot(texts[2], true),
+            ballot(texts[0], false),
+        ];
+        let answers: Vec<Option<&str>> = of.iter().map(|of| of.answer.as_deref()).collect();
+        assert_eq!(answers, [Some("1000"), Some("1000"), None, None]);
+        assert_eq!(majority(&of).unwrap().n_votes, 2);
+        assert_eq!(of[0].mean_log_p, -0.5);
     }
 
     #[test]

@@ -92,10 +92,10 @@ impl Change {
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Fixed => "fixed",
-            Self::Broken => "broken",
-            Self::BothRight => "correct in both",
-            Self::BothWrong => "wrong in both",
+            Self::Fixed => mark!("fixed"),
+            Self::Broken => mark!("broken"),
+            Self::BothRight => mark!("correct in both"),
+            Self::BothWrong => mark!("wrong in both"),
         }
     }
 }
@@ -149,13 +149,13 @@ pub(super) fn check_same(
     let refuse = |reason: String| Error::spec("comparison", reason);
     let figure = rule.figure(&before.conditions).ok_or_else(|| {
         let name = before.name();
-        refuse(format!("{name} has only one accuracy"))
+        refuse(tr!("{name} has only one accuracy", name))
     })?;
     let (n_before, n_after) = (before.records.len(), after.records.len());
     let pairs = before.records.iter().zip(&after.records);
     for (idx, (a, b)) in pairs.enumerate() {
         if a.id != b.id {
-            let reason = format!(
+            let reason = tr!(
                 "different items: number {} is {} in one and {} in the other",
                 idx + 1,
                 a.id,
@@ -164,21 +164,24 @@ pub(super) fn check_same(
             return Err(refuse(reason));
         }
         if let Some(what) = difference_of_item(a, b) {
-            return Err(refuse(format!(
+            return Err(refuse(tr!(
                 "item {} has {what} in one and in the other",
-                a.id
+                a.id,
+                what
             )));
         }
     }
     if n_before != n_after {
-        let reason = format!(
+        let reason = tr!(
             "different items: {n_before} against {n_after}; score both on the same items, or \
-             compare the items that both have with --common"
+             compare the items that both have with --common",
+            n_before,
+            n_after
         );
         return Err(refuse(reason));
     }
     if n_before == 0 {
-        return Err(refuse("there are no items".into()));
+        return Err(refuse(tr!("there are no items").into()));
     }
     Ok(figure)
 }
@@ -201,32 +204,34 @@ pub fn common_items(a: &Evaluation, b: &Evaluation) -> (Evaluation, Evaluation) 
 /// The first of the conditions that differs, as an error.
 fn check_conditions(a: &Conditions, b: &Conditions) -> Result<()> {
     let what = if a.benchmark != b.benchmark {
-        "benchmarks"
+        tr!("benchmarks")
     } else if a.protocol != b.protocol {
-        "rules and prompts"
+        tr!("rules and prompts")
     } else if a.split != b.split {
-        "splits"
+        tr!("splits")
     } else if a.has_other_examples(b) {
-        "prompts"
+        tr!("prompts")
     } else if a.max_new_tokens != b.max_new_tokens {
-        "lengths of answers"
+        tr!("lengths of answers")
     } else if a.has_other_leading_token(b) {
-        let reason = format!(
+        let reason = tr!(
             "different leading tokens: {a} against {b}; score both in one form with gosling eval \
-             --leading-token"
+             --leading-token",
+            a,
+            b
         );
         return Err(Error::spec("comparison", reason));
     } else {
         return Ok(());
     };
-    let reason = format!("different {what}: {a} against {b}");
+    let reason = tr!("different {what}: {a} against {b}", what, a, b);
     Err(Error::spec("comparison", reason))
 }
 
 /// What two records of one id do not share though they should.
 fn difference_of_item(a: &ItemRecord, b: &ItemRecord) -> Option<&'static str> {
     if a.prompt != b.prompt {
-        return Some("different prompts");
+        return Some(tr!("different prompts"));
     }
     let is_same = match (&a.answer, &b.answer) {
         (Answer::Written { gold: a, .. }, Answer::Written { gold: b, .. }) => a == b,
@@ -245,7 +250,7 @@ fn difference_of_item(a: &ItemRecord, b: &ItemRecord) -> Option<&'static str> {
         (Answer::Written { .. }, Answer::Chosen { .. })
         | (Answer::Chosen { .. }, Answer::Written { .. }) => false,
     };
-    (!is_same).then_some("different answer options")
+    (!is_same).then_some(tr!("different answer options"))
 }
 
 #[cfg(test)]

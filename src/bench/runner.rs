@@ -23,7 +23,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::{LanguageModel, Request};
 use crate::error::{Error, Result};
 use crate::model::state::{ModelState, Start};
-use crate::model::{Rwkv7, TextStart};
+use crate::model::{Model, TextStart};
 use lengths::BatchLayout;
 use questions::{Cluster, Question, clusters};
 use reading::{read, tokens};
@@ -36,7 +36,7 @@ const PREFIX_PART: usize = 2048;
 
 /// A model on its device, and the state that it starts every text from.
 pub struct Runner<'a> {
-    model: &'a Rwkv7,
+    model: &'a Model,
     device: &'a Device,
     /// The zero state if none.
     start: Option<Start>,
@@ -46,7 +46,7 @@ pub struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     /// A runner of `model`, which lives on `device`, from the zero state and token 0.
-    pub fn new(model: &'a Rwkv7, device: &'a Device) -> Self {
+    pub fn new(model: &'a Model, device: &'a Device) -> Self {
         Self {
             model,
             device,
@@ -59,7 +59,7 @@ impl<'a> Runner<'a> {
     /// A runner that starts every text from `start`; what it begins with there is
     /// `text_start`.
     pub fn with_start(
-        model: &'a Rwkv7,
+        model: &'a Model,
         device: &'a Device,
         start: Start,
         text_start: TextStart,
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn sharing_and_batching_change_no_result() {
         let device = Device::flex();
-        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
         check_log_likelihoods(Runner::new(&model, &device), &groups());
         // From a state, straight: options that share no first token, and one behind
         // nothing, of which token 0 has to take the place.
@@ -297,7 +297,7 @@ mod tests {
     }
 
     /// A state that is not zero.
-    fn start(model: &Rwkv7, device: &Device) -> Start {
+    fn start(model: &Model, device: &Device) -> Start {
         let mut state = TunedState::zero(model.config());
         for (n, value) in state.layers.iter_mut().flatten().enumerate() {
             *value = 0.5 * (0.37 * n as f32).sin();
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn prompts_side_by_side_continue_as_alone() {
         let device = Device::flex();
-        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
         let mut runner = Runner::new(&model, &device);
         let prompts: Vec<Vec<u32>> = (1..18)
             .map(|n| (1..40).chain(100..100 + n * n % 60).collect())

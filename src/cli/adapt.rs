@@ -28,7 +28,7 @@ use crate::protocol::run_spec::{CheckpointSource, ModelSpec};
 use crate::report::TableFormat;
 use crate::tuning::states::state_file::Metadata;
 use load::{Loaded, Task, load_model};
-use over::over;
+use over::{CHOSEN, choose, over};
 use tell::AdaptProgress;
 
 /// What to adapt, to what, and how.
@@ -67,6 +67,13 @@ pub struct AdaptArguments {
     /// repeated.
     #[arg(long, value_name = "PATH=VALUE,VALUE", conflicts_with = "many")]
     over: Vec<String>,
+    /// Try the combinations of --over on the validation split, and score only the best of
+    /// them on the split of the specification, with its baselines.
+    #[arg(long, requires = "over")]
+    choose: bool,
+    /// Output format: text, markdown, latex, csv or json. The folder has every one.
+    #[arg(long, default_value = "text")]
+    format: TableFormat,
     /// Print the specification and exit.
     #[arg(long)]
     print_spec: bool,
@@ -86,7 +93,7 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
     if arguments.list {
         for (name, text) in PRESETS {
             let about = text.lines().next().unwrap_or_default();
-            println!("{name:<20} {}", about.trim_start_matches("// "));
+            println!("{name:<23} {}", about.trim_start_matches("// "));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -109,26 +116,32 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
     let interrupts = interrupts()?;
     let is_one_of_many = !arguments.over.is_empty();
     let mut teller = AdaptProgress::new(arguments.quiet, is_one_of_many, interrupts);
+    teller.print_as(arguments.format);
     if arguments.ends_with_input {
         teller.end_with_input();
     }
     let done = match is_one_of_many {
         false => adapt(&spec, &Folder::open(&path, &spec)?, &mut teller),
-        true => over(&spec, &arguments.over, &path, &mut teller, &mut adapt).and_then(|table| {
-            print!("{}", table.render(TableFormat::Text));
-            table.write(path.join("over.csv"))
-        }),
+        true => sweep(&spec, arguments, &path, &mut teller),
     };
     match done {
         Ok(()) => {
-            println!("{}  all results", shown(&path));
+            let line = tr!("{}  all results", shown(&path));
+            match arguments.format {
+                TableFormat::Text => println!("{line}"),
+                // What a program reads has nothing behind it.
+                _ => eprintln!("{line}"),
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(Error::Stopped) => {
             teller.clear();
             eprintln!(
-                "gosling: stopped; the same command with --out {} continues from here",
-                super::quoted(&path)
+                "{}",
+                tr!(
+                    "gosling: stopped; the same command with --out {} continues from here",
+                    super::quoted(&path)
+                )
             );
             Ok(ExitCode::from(INTERRUPTED))
         }
@@ -137,6 +150,35 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
             Err(error)
         }
     }
+}
+
+/// Every combination of `--over`, their table, and with `--choose` that of the best.
+fn sweep(
+    spec: &AdaptSpec,
+    arguments: &AdaptArguments,
+    path: &Path,
+    teller: &mut AdaptProgress,
+) -> Result<()> {
+    let all = &arguments.over;
+    let table = match arguments.choose {
+        false => over(spec, all, path, teller, &mut adapt)?,
+        true => choose(spec, all, path, teller, &mut adapt)?,
+    };
+    table::write_lines(&table, &path.join("over.jsonl"))?;
+    table::write_all(&table, path, "over")?;
+    if !arguments.choose || arguments.format == TableFormat::Text {
+        print!("{}", table.render(arguments.format));
+    }
+    if arguments.choose {
+        let name = format!("results.{}", arguments.format.extension());
+        let file = path.join(CHOSEN).join(name);
+        let text = std::fs::read_to_string(&file);
+        print!(
+            "{}",
+            text.map_err(|source| Error::io("read", &file, source))?
+        );
+    }
+    Ok(())
 }
 
 /// One of many adaptations.
@@ -157,7 +199,7 @@ fn many(arguments: &AdaptArguments, path: &Path) -> Result<ExitCode> {
         return Err(Error::input(
             path,
             "file",
-            "lists no adaptation; write one JSON object per line",
+            tr!("lists no adaptation; write one JSON object per line"),
         ));
     }
     let mut teller = AdaptProgress::new(arguments.quiet, true, interrupts()?);
@@ -235,6 +277,8 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Resul
         limit: spec.stops.guide_calls,
         solved: &task.solved,
         seed: spec.seed,
+        needs_texts: spec.objective.needs_texts(),
+        needs_shares: spec.objective.needs_shares(spec.task.benchmark),
     };
     let items = match spec.mode {
         Mode::Pool => &task.pool,
@@ -256,7 +300,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Resul
                 solved: task.solved.clone(),
                 examples: *examples,
                 name: match checkpoint {
-                    CheckpointSource::Mini => "the mini model".into(),
+                    CheckpointSource::Mini => tr!("the mini model").into(),
                     CheckpointSource::File(path) => shown(path).to_string(),
                 },
             };
@@ -293,7 +337,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Resul
         guide,
         is_simulated: matches!(spec.guide, Some(GuideSpec::Simulated { .. })),
         metadata: Metadata {
-            method: Some(format!("adapted, {}", spec.objective.name())),
+            method: Some(tr!("adapted, {}", spec.objective.name())),
             template: Some(task.protocol.prompt_format(spec.task.benchmark)),
             ..loaded.metadata()
         },
@@ -302,8 +346,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Resul
     teller.clear();
     let table = table::table(spec, &summary);
     teller.table(&table);
-    table.write(folder.file("results.csv"))?;
-    table.write(folder.file("results.txt"))
+    table::write_all(&table, folder.path(), "results")
 }
 
 /// The model of a local guide, where it is not the one that is adapted.
@@ -320,7 +363,9 @@ fn local_model(spec: &AdaptSpec, loaded: &Loaded) -> Result<Option<Loaded>> {
     };
     let other = load_model(&model, spec.device, state.as_deref(), Some(&loaded.device))?;
     if other.tokenizer.fingerprint() != loaded.tokenizer.fingerprint() {
-        let reason = "has a different vocabulary than the adapted model; serve the guide with its own program and use Http";
+        let reason = tr!(
+            "has a different vocabulary than the adapted model; serve the guide with its own program and use Http"
+        );
         return Err(Error::spec("guide.checkpoint", reason));
     }
     Ok(Some(other))

@@ -57,7 +57,7 @@ fn check_by(
         let (of, result) = known.rsplit_once('\t')?;
         (of == line).then_some(result)
     });
-    let kept_at = |file: &Path| format!("; delete {} to try again", shown(file));
+    let kept_at = |file: &Path| tr!("; delete {} to try again", shown(file));
     let place = file.map(kept_at).unwrap_or_default();
     let (word, result) = match (known, known.is_none().then(trial)) {
         (Some(RIGHT), _) => return Ok(()),
@@ -98,7 +98,10 @@ fn try_spirv(index: usize) -> Trial {
     let program = match std::env::current_exe() {
         Ok(program) => program,
         Err(error) => {
-            return Trial::None(format!("the path of this program cannot be found, {error}"));
+            return Trial::None(tr!(
+                "the path of this program cannot be found, {error}",
+                error
+            ));
         }
     };
     let mut command = Command::new(program);
@@ -114,20 +117,20 @@ fn try_spirv(index: usize) -> Trial {
         .spawn();
     let mut child = match child {
         Ok(child) => child,
-        Err(error) => return Trial::None(format!("the check cannot be started, {error}")),
+        Err(error) => return Trial::None(tr!("the check cannot be started, {error}", error)),
     };
     let start = Instant::now();
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Trial::Right,
-            Ok(Some(status)) => return Trial::Wrong(format!("the check ended with {status}")),
+            Ok(Some(status)) => return Trial::Wrong(tr!("the check ended with {status}", status)),
             Ok(None) if start.elapsed() < PATIENCE => sleep(Duration::from_millis(20)),
             Ok(None) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Trial::None(format!("the check took more than {} s", PATIENCE.as_secs()));
+                return Trial::None(tr!("the check took more than {} s", PATIENCE.as_secs()));
             }
-            Err(error) => return Trial::None(format!("the check gave no answer, {error}")),
+            Err(error) => return Trial::None(tr!("the check gave no answer, {error}", error)),
         }
     }
 }

@@ -58,7 +58,7 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
             Contender::open(only, Side::Tuned)?,
         ],
         [only] if with.is_empty() => {
-            let reason = "name a second evaluation to compare it with";
+            let reason = tr!("name a second evaluation to compare it with");
             return Err(Error::input(only, "comparison", reason));
         }
         several => several
@@ -92,7 +92,10 @@ fn print_items(first: &Contender, last: &Contender, common: bool, n: usize) -> R
         false => (first.file.evaluation.clone(), last.file.evaluation.clone()),
     };
     for wanted in [Change::Fixed, Change::Broken] {
-        println!("\n{}, {} items", wanted.name(), comparison.count(wanted));
+        println!(
+            "{}",
+            tr!("\n{}, {} items", wanted.name(), comparison.count(wanted))
+        );
         let changed = comparison
             .changes
             .iter()
@@ -110,7 +113,7 @@ fn print_items(first: &Contender, last: &Contender, common: bool, n: usize) -> R
 fn answer(record: &ItemRecord) -> String {
     match &record.answer {
         Answer::Written { output, gold, .. } => {
-            format!("{}  [correct: {gold}]", on_one_line(output))
+            tr!("{}  [correct: {gold}]", on_one_line(output), gold)
         }
         Answer::Chosen {
             options,
@@ -120,14 +123,20 @@ fn answer(record: &ItemRecord) -> String {
             ..
         } => {
             let text = |idx: usize| options.get(idx).map_or("?", String::as_str);
-            let chosen = chosen.map_or("nothing".into(), |idx| {
+            let chosen = chosen.map_or(tr!("nothing").into(), |idx| {
                 let likelihood = log_likelihoods.get(idx).copied().unwrap_or(f64::NAN);
-                format!("{} ({likelihood:.2} nats)", on_one_line(text(idx)))
+                tr!(
+                    "{} ({likelihood} nats)",
+                    on_one_line(text(idx)),
+                    likelihood = format_args!("{likelihood:.2}")
+                )
             });
             let likelihood = log_likelihoods.get(*gold).copied().unwrap_or(f64::NAN);
-            format!(
-                "{chosen}  [correct: {}, {likelihood:.2} nats]",
-                on_one_line(text(*gold))
+            tr!(
+                "{chosen}  [correct: {}, {likelihood} nats]",
+                on_one_line(text(*gold)),
+                chosen,
+                likelihood = format_args!("{likelihood:.2}")
             )
         }
     }

@@ -19,24 +19,27 @@ pub fn run() {
     ]];
     rows.extend(list_adapters().into_iter().map(row));
     let heading = [
-        "device",
-        "name",
-        "kind",
-        "through",
-        "driver",
-        "largest tensor",
-        "largest buffer",
+        tr!("device"),
+        tr!("name"),
+        tr!("kind"),
+        tr!("through"),
+        tr!("driver"),
+        tr!("largest tensor"),
+        tr!("largest buffer"),
         "f16",
     ];
     print!("{}", table(heading, &rows, &[5, 6]));
     for adapter in list_adapters() {
         println!(
-            "gpu:{} has kernels in {}",
-            adapter.index,
-            language_of(&adapter)
+            "{}",
+            tr!(
+                "gpu:{} has kernels in {}",
+                adapter.index,
+                language_of(&adapter)
+            )
         );
     }
-    println!("auto selects {}", describe_auto());
+    println!("{}", tr!("auto selects {}", describe_auto()));
 }
 
 fn row(adapter: AdapterSummary) -> [String; 8] {
@@ -58,6 +61,6 @@ fn row(adapter: AdapterSummary) -> [String; 8] {
         driver,
         mebibytes(max_storage_bytes.min(max_buffer_bytes)),
         mebibytes(max_buffer_bytes),
-        if has_f16 { "yes" } else { "no" }.into(),
+        if has_f16 { tr!("yes") } else { tr!("no") }.into(),
     ]
 }

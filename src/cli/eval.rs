@@ -65,9 +65,11 @@ pub struct EvalArguments {
 enum Order {
     /// Different examples for every question, drawn as lm-evaluation-harness draws
     /// them.
+    #[value(help = tr!("Different examples for every question, drawn as lm-evaluation-harness draws them"))]
     Drawn,
     /// The first examples of their split for all questions; a recurrent model reads
     /// them once.
+    #[value(help = tr!("The first examples of their split for all questions; a recurrent model reads them once"))]
     First,
 }
 
@@ -75,8 +77,10 @@ enum Order {
 #[derive(Clone, Copy, ValueEnum)]
 enum Wording {
     /// The template of lm-evaluation-harness.
+    #[value(help = tr!("The template of lm-evaluation-harness"))]
     LmEval,
     /// The template of RWKV's own evaluation.
+    #[value(help = tr!("The template of RWKV's own evaluation"))]
     Rwkv,
 }
 
@@ -121,7 +125,10 @@ pub fn run(arguments: &EvalArguments) -> Result<()> {
     print_figures(&evaluation, &scored, &loaded.device.description);
     if let Some(path) = arguments.out_file(&evaluation) {
         write_evaluation(&path, &evaluation, &scored)?;
-        println!("{}  every item, for gosling compare", shown(&path));
+        println!(
+            "{}",
+            tr!("{}  every item, for gosling compare", shown(&path))
+        );
     }
     Ok(())
 }
@@ -135,43 +142,61 @@ fn print_figures(evaluation: &Evaluation, scored: &Scored, device: &str) {
         ..
     } = &evaluation.conditions;
     println!(
-        "{}, {}, {:.1} s on {device}",
-        evaluation.conditions, scored.start, scored.secs,
+        "{}",
+        tr!(
+            "{}, {}, {} s on {device}",
+            evaluation.conditions,
+            scored.start,
+            format_args!("{:.1}", scored.secs),
+            device
+        )
     );
     let n_scored = evaluation.records.len();
     if n_scored + left_out.len() < *n_total {
         println!(
-            "  a part: the first {} of {n_total} items",
-            n_scored + left_out.len()
+            "{}",
+            tr!(
+                "  a part: the first {} of {n_total} items",
+                n_scored + left_out.len(),
+                n_total
+            )
         );
     }
     for item in left_out.iter().take(10) {
-        println!("  left out: {}, {}", item.id, item.reason);
+        println!("{}", tr!("  left out: {}, {}", item.id, item.reason));
     }
     if left_out.len() > 10 {
         println!(
-            "  left out: {} items in all; the file of items lists them",
-            left_out.len()
+            "{}",
+            tr!(
+                "  left out: {} items in all; the file of items lists them",
+                left_out.len()
+            )
         );
     }
     for figure in evaluation.figures() {
         let error = 100.0 * figure.accuracy.standard_error();
         println!(
-            "  {:<14} {}, s.e. {error:.2} points",
-            figure.name, figure.accuracy
+            "{}",
+            tr!(
+                "  {} {}, s.e. {error} points",
+                format_args!("{:<14}", figure.name),
+                figure.accuracy,
+                error = format_args!("{error:.2}")
+            )
         );
     }
     for (name, share) in [
-        ("ended", evaluation.ended()),
-        ("extracted", evaluation.extracted()),
+        (tr!("ended"), evaluation.ended()),
+        (tr!("extracted"), evaluation.extracted()),
     ] {
         if let Some(share) = share {
             println!("  {name:<14} {share}");
         }
     }
     for StepAccuracy { n_steps, accuracy } in evaluation.by_steps(Rule::Headline) {
-        let s = if n_steps == 1 { "" } else { "s" };
-        println!("  {:<14} {accuracy}", format!("{n_steps} step{s}"));
+        let steps = tr!("{n} step" | "{n} steps" % n_steps);
+        println!("  {steps:<14} {accuracy}");
     }
     let reported = Reported::of(*benchmark).filter(|_| *protocol != Protocol::Mini);
     if let Some(Reported {
@@ -181,8 +206,12 @@ fn print_figures(evaluation: &Evaluation, scored: &Scored, device: &str) {
     }) = reported
     {
         println!(
-            "  the paper reports {untuned:.1}% untuned and {best:.1}% at best, for another model \
-             and without n (not measured here)"
+            "{}",
+            tr!(
+                "  the paper reports {untuned}% untuned and {best}% at best, for another model and without n (not measured here)",
+                untuned = format_args!("{untuned:.1}"),
+                best = format_args!("{best:.1}")
+            )
         );
     }
 }
@@ -196,8 +225,11 @@ impl EvalArguments {
         let scored = self.benchmark.scored_split(self.split);
         if scored != self.split {
             eprintln!(
-                "gosling: the answers to WinoGrande's test split are not public; the \
+                "{}",
+                tr!(
+                    "gosling: the answers to WinoGrande's test split are not public; the \
                  validation split is scored, as in lm-evaluation-harness"
+                )
             );
         }
         scored
@@ -246,7 +278,7 @@ impl EvalArguments {
         Err(Error::input(
             folder,
             "--out",
-            "no such folder; create it first",
+            tr!("no such folder; create it first"),
         ))
     }
 
@@ -298,7 +330,10 @@ fn official(benchmark: Benchmark, path: &Path, split: Split) -> Result<Vec<Item>
     let loaded = load(benchmark, path, split)?;
     if let Some(bad) = loaded.bad_lines.first() {
         let n_bad = loaded.n_bad_lines;
-        eprintln!("gosling: {bad} (lines left out: {n_bad})");
+        eprintln!(
+            "{}",
+            tr!("gosling: {bad} (lines left out: {n_bad})", bad, n_bad)
+        );
     }
     Ok(loaded.items)
 }
@@ -322,7 +357,15 @@ fn show_progress(done: usize, total: usize, start: Instant) {
     let left = spent / done as f64 * (total - done) as f64;
     let end = if done == total { "\n" } else { "" };
     let share = 100.0 * done as f64 / total.max(1) as f64;
-    eprint!("\r{share:.0}% of the tokens, {left:.0} s left {end}");
+    eprint!(
+        "\r{}",
+        tr!(
+            "{share}% of the tokens, {left} s left {end}",
+            share = format_args!("{share:.0}"),
+            left = format_args!("{left:.0}"),
+            end
+        )
+    );
     // A progress line that cannot be shown is no reason to stop.
     let _ = stderr().flush();
 }

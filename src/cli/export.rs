@@ -19,7 +19,7 @@ use crate::model::checkpoint::{Checkpoint, TensorDType};
 use crate::model::official_file::{OfficialFormat, write_official};
 use crate::tuning::states::lift_bundle::{Exportable, exportable};
 use crate::tuning::states::state_file::{
-    ExportFormat, Orientation, PthDType, export, left_out, locate_state,
+    ExportFormat, Orientation, PthDType, SHIFTS_NOTE, export, left_out, locate_state,
 };
 use crate::worker::folding::FoldOptions;
 
@@ -69,6 +69,9 @@ pub struct ExportArguments {
     /// Overwrite an existing file.
     #[arg(long)]
     force: bool,
+    /// Stop a fold where the input ends, as a window does that has started it.
+    #[arg(long, hide = true, requires = "fold")]
+    ends_with_input: bool,
 }
 
 /// Writes the file and says what was written, once it has been read back.
@@ -89,10 +92,13 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
 /// The file of the state that is named.
 fn located(arguments: &ExportArguments) -> Result<PathBuf> {
     let Some(state) = &arguments.state else {
-        return Err(Error::spec("STATE", "is missing; name a state or --model"));
+        return Err(Error::spec(
+            "STATE",
+            tr!("is missing; name a state or --model"),
+        ));
     };
     if !arguments.alpha.is_finite() {
-        let reason = format!("must be a number, is {}", arguments.alpha);
+        let reason = tr!("must be a number, is {}", arguments.alpha);
         return Err(Error::spec("--alpha", reason));
     }
     locate_state(state)
@@ -100,7 +106,7 @@ fn located(arguments: &ExportArguments) -> Result<PathBuf> {
 
 fn export_adapters(arguments: &ExportArguments, format: AdapterFormat) -> Result<()> {
     if arguments.fold {
-        let reason = "fits a plain S_0; choose a format of states";
+        let reason = tr!("fits a plain S_0; choose a format of states");
         return Err(Error::spec("--fold", reason));
     }
     let asked = LoraExport {
@@ -128,7 +134,7 @@ fn export_state(arguments: &ExportArguments, to: ExportFormat) -> Result<()> {
     } = arguments;
     let file = located(arguments)?;
     if arguments.model.is_some() {
-        let reason = "can be given together with a state only for --to merged";
+        let reason = tr!("can be given together with a state only for --to merged");
         return Err(Error::spec("--model", reason));
     }
     let format = match (to, bf16) {
@@ -143,7 +149,7 @@ fn export_state(arguments: &ExportArguments, to: ExportFormat) -> Result<()> {
             | ExportFormat::S0Folder,
             true,
         ) => {
-            let reason = "is for pth; st and rmpack are always f16, the others always f32";
+            let reason = tr!("is for pth; st and rmpack are always f16, the others always f32");
             return Err(Error::spec("--bf16", reason));
         }
     };
@@ -164,24 +170,34 @@ fn export_state(arguments: &ExportArguments, to: ExportFormat) -> Result<()> {
     let Exportable {
         state, metadata, ..
     } = exportable;
+    if state.has_shifts() {
+        eprintln!("gosling: {}", crate::language::text(SHIFTS_NOTE));
+    }
     let (report, companion) = export(&state, &metadata, format, output, *force)?;
     let scale = match times(*alpha).as_str() {
         "" => String::new(),
-        times => format!(" (the state{times})"),
+        times => tr!(" (the state{times})", times),
     };
     println!(
-        "saved {}{scale}, {} bytes, read back and equal",
-        shown(&report.path),
-        report.bytes
+        "{}",
+        tr!(
+            "saved {}{scale}, {} bytes, read back and equal",
+            shown(&report.path),
+            report.bytes,
+            scale
+        )
     );
     if report.max_abs_rounding > 0.0 {
         println!(
-            "rounding changed values by at most {:.2e}",
-            report.max_abs_rounding
+            "{}",
+            tr!(
+                "rounding changed values by at most {}",
+                format_args!("{:.2e}", report.max_abs_rounding)
+            )
         );
     }
     if let Some(companion) = companion {
-        println!("saved {}", companion.words());
+        println!("{}", tr!("saved {}", companion.words()));
     }
     Ok(())
 }
@@ -200,33 +216,40 @@ fn export_model(arguments: &ExportArguments, model: &Path) -> Result<()> {
         )
         | Destination::Adapters(_)
         | Destination::Numbers => {
-            let reason = "a model is written as pth or safetensors; st and bin are for states";
+            let reason = tr!("a model is written as pth or safetensors; st and bin are for states");
             return Err(Error::spec("--to", reason));
         }
     };
     if arguments.alpha != 1.0 || arguments.orientation.is_some() {
-        let reason = "only apply to states";
+        let reason = tr!("only apply to states");
         return Err(Error::spec("--alpha and --orientation", reason));
     }
     let output = &arguments.output;
     if output.exists() && !arguments.force {
-        let reason = "exists already; choose another name or overwrite it (--force)";
+        let reason = tr!("exists already; choose another name or overwrite it (--force)");
         return Err(Error::input(output, "path", reason));
     }
     let checkpoint = Checkpoint::open(model)?;
     let narrow = arguments.bf16.then_some(TensorDType::BF16);
     let report = write_official(&checkpoint, output, format, narrow)?;
     println!(
-        "saved {}, {} tensors with the official names, {} bytes, read back and equal",
-        shown(output),
-        report.n_tensors,
-        report.n_bytes
+        "{}",
+        tr!(
+            "saved {}, {} tensors with the official names, {} bytes, read back and equal",
+            shown(output),
+            report.n_tensors,
+            report.n_bytes
+        )
     );
     if report.n_widened > 0 {
         let as_what = narrow.map_or("F16", TensorDType::name);
         println!(
-            "{} quantised tensors are now {as_what}; this does not make them more exact",
-            report.n_widened
+            "{}",
+            tr!(
+                "{} quantised tensors are now {as_what}; this does not make them more exact",
+                report.n_widened,
+                as_what
+            )
         );
     }
     Ok(())

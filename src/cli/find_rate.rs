@@ -11,6 +11,7 @@ use super::spec_arguments::{ChosenSpec, SpecArguments};
 use super::table::columns;
 use super::tune::print;
 use crate::error::{Error, Result};
+use crate::language;
 use crate::protocol::command::Command;
 use crate::protocol::event::{FailureKind, RunId};
 use crate::runs::RunStore;
@@ -20,12 +21,14 @@ use crate::worker::Worker;
 /// Rows of the table at most.
 const MAX_ROWS: usize = 30;
 
-const RULE: &str = "\
+const RULE: &str = mark!(
+    "\
 The rate rises by the same factor at every step, and each loss is smoothed over
 its neighbours. The state learns fastest where the loss falls most steeply. Where
 the loss is lowest the rate is almost too large, so one tenth of it is safe. Both
 are first guesses: choose the final rate on the validation split.
-";
+"
+);
 
 /// What to try rates on.
 #[derive(Args)]
@@ -61,7 +64,7 @@ pub fn run(arguments: &FindRateArguments) -> Result<ExitCode> {
     range.check()?;
     arguments.memory.apply();
     if arguments.spec.sources.rate.is_some() {
-        let reason = "is what find-rate searches for; set its bounds with --first and --last";
+        let reason = tr!("is what find-rate searches for; set its bounds with --first and --last");
         return Err(Error::spec("--rate", reason));
     }
     let ChosenSpec { spec, origin } = arguments.spec.spec(&StepOptions::default())?;
@@ -78,7 +81,7 @@ pub fn run(arguments: &FindRateArguments) -> Result<ExitCode> {
     worker
         .commands
         .send(command)
-        .map_err(|_| Error::Device("the worker stopped".into()))?;
+        .map_err(|_| Error::Device(tr!("the worker stopped").into()))?;
     let mut store = RunStore::default();
     let ending = follow(&worker, &interrupts, Some(name), &mut store, &mut progress);
     Ok(match ending {
@@ -122,24 +125,32 @@ fn report(finding: &RateFinding) -> String {
     }
     let mut text = columns(&rows);
     if let Some(why) = broke {
-        text.push_str(&format!("ended early, {why}\n"));
+        text.push_str(&tr!("ended early, {why}\n", why));
     }
     if *still_falls {
-        text.push_str("the loss is still falling at the last rate; try a larger --last\n");
+        text.push_str(tr!(
+            "the loss is still falling at the last rate; try a larger --last\n"
+        ));
     }
     text.push('\n');
     let suggestions = [
-        ("steepest fall", steepest),
-        ("one tenth of the rate at the lowest loss", tenth_of_lowest),
+        (tr!("steepest fall"), steepest),
+        (
+            tr!("one tenth of the rate at the lowest loss"),
+            tenth_of_lowest,
+        ),
     ];
     let mut rows = Vec::new();
     for (name, found) in suggestions {
         rows.push(match found {
             Some(found) => vec![name.to_owned(), format!("--rate {}", rate(*found))],
-            None => vec![name.to_owned(), "not found; try other rates".to_owned()],
+            None => vec![
+                name.to_owned(),
+                tr!("not found; try other rates").to_owned(),
+            ],
         });
     }
-    text + &columns(&rows) + "\n" + RULE
+    text + &columns(&rows) + "\n" + language::text(RULE)
 }
 
 /// Two digits are more than the search can tell.

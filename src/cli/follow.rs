@@ -51,7 +51,7 @@ pub(super) fn interrupts() -> Result<Receiver<()>> {
         // Full means that the first one waits to be taken.
         let _ = sender.try_send(());
     })
-    .map_err(|error| Error::Device(format!("Ctrl-C cannot be caught, {error}")))?;
+    .map_err(|error| Error::Device(tr!("Ctrl-C cannot be caught, {error}", error)))?;
     Ok(receiver)
 }
 
@@ -102,7 +102,9 @@ pub(super) fn follow(
 }
 
 fn interrupt(worker: &WorkerHandle, run: Option<&RunId>, progress: &mut Progress) {
-    progress.say("stopping and saving; press Ctrl-C again to quit at once");
+    progress.say(tr!(
+        "stopping and saving; press Ctrl-C again to quit at once"
+    ));
     let command = match run {
         Some(run) => Command::Stop(run.clone()),
         None => Command::Shutdown,

@@ -94,11 +94,16 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
         println!();
     }
     eprintln!(
-        "{n_written} tokens at {:.1} tokens/s, after {} read in {read_secs:.2} s; {}, {}",
-        n_written as f64 / write_secs,
-        text_start.with(&prompt).len(),
-        loaded.start_name,
-        loaded.device.description,
+        "{}",
+        tr!(
+            "{n_written} tokens at {} tokens/s, after {} read in {read_secs} s; {}, {}",
+            format_args!("{:.1}", n_written as f64 / write_secs),
+            text_start.with(&prompt).len(),
+            loaded.start_name,
+            loaded.device.description,
+            n_written,
+            read_secs = format_args!("{read_secs:.2}")
+        )
     );
     Ok(())
 }
@@ -120,8 +125,11 @@ impl GenerateArguments {
                     && prompt.ends_with(template.after.as_bytes());
                 if !is_in_it {
                     eprintln!(
-                        "gosling: prompts had the form {:?} when the state was tuned; --template formats yours like that",
-                        template.around("…")
+                        "{}",
+                        tr!(
+                            "gosling: prompts had the form {} when the state was tuned; --template formats yours like that",
+                            format_args!("{:?}", template.around("…"))
+                        )
                     );
                 }
                 Ok(prompt)

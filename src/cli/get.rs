@@ -15,6 +15,7 @@ use crate::hub::{
     needs,
 };
 use crate::kernels::device::{DeviceChoice, Room, room_of};
+use crate::language;
 use crate::model::BytesRead;
 
 /// Which model, and where it goes.
@@ -43,8 +44,13 @@ pub(super) fn run(arguments: &GetArguments) -> Result<()> {
         None => {
             print!("{}", list(room_of(arguments.device)));
             println!(
-                "\n{LICENCE}, {PAGE}\n`gosling get NAME` downloads one into {}",
-                shown(&folder)
+                "{}",
+                tr!(
+                    "\n{LICENCE}, {PAGE}\n`gosling get NAME` downloads one into {}",
+                    shown(&folder),
+                    LICENCE,
+                    PAGE
+                )
             );
             Ok(())
         }
@@ -58,7 +64,11 @@ fn list(room: Room) -> String {
             let mark = if need.fits { ' ' } else { '!' };
             format!("{}{mark}", gigabytes(need.bytes))
         });
-        let about = if of.bytes.is_some() { "" } else { "about " };
+        let about = if of.bytes.is_some() {
+            ""
+        } else {
+            tr!("about ")
+        };
         [
             of.name.to_owned(),
             format!("{:.2} B", of.shape.n_params() as f64 / 1e9),
@@ -81,11 +91,11 @@ fn list(room: Room) -> String {
         "file",
     ];
     let mut text = table(heading, &PUBLISHED.each_ref().map(row), &[1, 2, 3, 4, 5, 6]);
-    text.push_str("\nF32 to NF4: memory of a tuning step with one example of 1024 tokens, activations recomputed");
+    text.push_str(tr!("\nF32 to NF4: memory of a tuning step with one example of 1024 tokens, activations recomputed"));
     match room.usable() {
         Some(bytes) => {
             let bytes = gigabytes(bytes);
-            text.push_str(&format!("; ! is more than the {bytes} of this device\n"));
+            text.push_str(&tr!("; ! is more than the {bytes} of this device\n", bytes));
         }
         None => text.push('\n'),
     }
@@ -103,7 +113,7 @@ fn get(wanted: &HubFile, folder: PathBuf) -> Result<()> {
     });
     let hub = Hub::from_environment()?;
     let mut progress = Progress::new(false);
-    progress.say(&format!(
+    progress.say(&tr!(
         "{} from {} into {}",
         wanted.file,
         hub.host(),
@@ -120,7 +130,7 @@ fn get(wanted: &HubFile, folder: PathBuf) -> Result<()> {
         if let Stage::Waiting(reason) = &stage
             && *reason != waits_for
         {
-            progress.say(&format!("{reason}; trying again"));
+            progress.say(&tr!("{reason}; trying again", reason));
             waits_for.clone_from(reason);
         }
         progress.show_line(&mut || Some(line(&stage, &pace)));
@@ -128,7 +138,7 @@ fn get(wanted: &HubFile, folder: PathBuf) -> Result<()> {
     });
     progress.clear();
     if let Err(Error::Stopped) = got {
-        progress.say("cancelled; the same command continues the download");
+        progress.say(tr!("cancelled; the same command continues the download"));
     }
     let Got {
         path,
@@ -136,30 +146,49 @@ fn get(wanted: &HubFile, folder: PathBuf) -> Result<()> {
         checked,
         was_here,
     } = got?;
-    let was = if was_here { "is here already" } else { "saved" };
-    println!("{} {was}, {bytes} bytes; {}", shown(&path), checked.words());
+    let was = if was_here {
+        tr!("is here already")
+    } else {
+        tr!("saved")
+    };
+    println!(
+        "{}",
+        tr!(
+            "{} {was}, {bytes} bytes; {}",
+            shown(&path),
+            language::text(checked.words()),
+            was,
+            bytes
+        )
+    );
     println!("gosling tune --model {} --fit", super::quoted(&path));
     Ok(())
 }
 
 fn line(stage: &Stage, pace: &Pace) -> String {
     match stage {
-        Stage::Asking => "asking the server".into(),
+        Stage::Asking => tr!("asking the server").into(),
         Stage::Waiting(reason) => reason.clone(),
         Stage::Checking(read) => {
             let bytes = part_of_bytes(read.done, read.total);
-            format!("checking {} {bytes}", bar(read.share()))
+            tr!("checking {} {bytes}", bar(read.share()), bytes)
         }
         Stage::Coming(BytesRead { done, total: 0 }) => gigabytes(*done),
         Stage::Coming(read) => {
             let bytes = part_of_bytes(read.done, read.total);
-            let rate = pace
-                .bytes_per_sec()
-                .map_or(String::new(), |rate| format!(", {:.1} MB/s", rate / 1e6));
+            let rate = pace.bytes_per_sec().map_or(String::new(), |rate| {
+                tr!(", {} MB/s", format_args!("{:.1}", rate / 1e6))
+            });
             let left = pace
                 .secs_left(read.total)
-                .map_or(String::new(), |secs| format!(", {} left", duration(secs)));
-            format!("downloading {} {bytes}{rate}{left}", bar(read.share()))
+                .map_or(String::new(), |secs| tr!(", {} left", duration(secs)));
+            tr!(
+                "downloading {} {bytes}{rate}{left}",
+                bar(read.share()),
+                bytes,
+                rate,
+                left
+            )
         }
     }
 }

@@ -79,25 +79,28 @@ pub fn run(arguments: &ImportArguments) -> Result<()> {
         fingerprint,
     } = arguments.model.load()?;
     let texts = arguments.texts(&tokenizer)?;
-    print(&format!(
+    print(&tr!(
         "texts begin with {}, {why}\n",
         match leading.in_use() {
             TextStart::Zero => "token 0",
-            TextStart::None => "their first word",
-        }
+            TextStart::None => tr!("their first word"),
+        },
+        why
     ));
     let evidence = stored.evidence(&model, &device.device, &texts)?;
     print(&shown(&evidence, texts.n_given));
     if let Some(left_out) = &stored.left_out {
         print(&format!("{left_out}\n"));
     }
-    if stored.has_shifts {
-        print("the token shifts in the file are left out; a tuned state has none\n");
+    if stored.as_stored.has_shifts() {
+        print(tr!("the file has token shifts beside S_0; they are used\n"));
     }
     warn_of_other_weights(&stored, &fingerprint);
     let orientation = decided(arguments, &stored, &evidence)?;
     let Some(output) = &arguments.output else {
-        print("name a file with -o to write it in the right orientation\n");
+        print(tr!(
+            "name a file with -o to write it in the right orientation\n"
+        ));
         return Ok(());
     };
     // Weights that the file names are not replaced by those it is tried with.
@@ -110,9 +113,10 @@ pub fn run(arguments: &ImportArguments) -> Result<()> {
     let format = ExportFormat::Safetensors;
     let (report, _) = export(&state, &metadata, format, output, arguments.force)?;
     let path = quoted(&report.path);
-    print(&format!(
+    print(&tr!(
         "saved {path}, {} bytes, read back and equal\ntune from it: gosling tune --start {path}\n",
-        report.bytes
+        report.bytes,
+        path
     ));
     Ok(())
 }
@@ -122,14 +126,14 @@ fn shown(evidence: &Evidence, n_given: usize) -> String {
     let gain = |orientation| interval(evidence.gain(orientation));
     let row = |name: &str, loss: f64, gain: String| [name.to_owned(), format!("{loss:.4}"), gain];
     let rows = [
-        row("zero, the untuned model", evidence.zero, String::new()),
+        row(tr!("zero, the untuned model"), evidence.zero, String::new()),
         row(
-            "the state as it is, value-key",
+            tr!("the state as it is, value-key"),
             evidence.value_key,
             gain(Orientation::ValueKey),
         ),
         row(
-            "the state transposed, key-value",
+            tr!("the state transposed, key-value"),
             evidence.key_value,
             gain(Orientation::KeyValue),
         ),
@@ -138,16 +142,25 @@ fn shown(evidence: &Evidence, n_given: usize) -> String {
         n_texts, n_tokens, ..
     } = evidence;
     let loss = if evidence.is_built_in {
-        format!("loss on {n_tokens} tokens of the built-in text")
+        tr!("loss on {n_tokens} tokens of the built-in text", n_tokens)
     } else {
         let of_all = if *n_texts < n_given {
-            format!(" of {n_given} given")
+            tr!(" of {n_given} given", n_given)
         } else {
             String::new()
         };
-        format!("loss on {n_tokens} tokens of {n_texts} texts{of_all}")
+        tr!(
+            "loss on {n_tokens} tokens of {n_texts} texts{of_all}",
+            n_tokens,
+            n_texts,
+            of_all
+        )
     };
-    table(["start", &loss, "better than zero by"], &rows, &[1, 2])
+    table(
+        [tr!("start"), &loss, tr!("better than zero by")],
+        &rows,
+        &[1, 2],
+    )
 }
 
 /// `+1.25 [+1.00, +1.50]`; without an interval where a single text has none.
@@ -167,9 +180,12 @@ fn warn_of_other_weights(stored: &StoredState, fingerprint: &str) {
     if !is_same_content(recorded, fingerprint) {
         let start = short_fingerprint;
         eprintln!(
-            "gosling: the state was tuned for other weights than this model's (fingerprint {}…, not {}…); choose the model it was tuned for with --model",
-            start(recorded).escape_debug(),
-            start(fingerprint)
+            "{}",
+            tr!(
+                "gosling: the state was tuned for other weights than this model's (fingerprint {}…, not {}…); choose the model it was tuned for with --model",
+                start(recorded).escape_debug(),
+                start(fingerprint)
+            )
         );
     }
 }
@@ -184,48 +200,52 @@ fn decided(
     let (orientation, why) = match stored.decide(evidence) {
         Decision::Declared(orientation) => {
             let why = if arguments.orientation.is_some() {
-                "as --orientation says"
+                tr!("as --orientation says")
             } else {
-                "as the file says"
+                tr!("as the file says")
             };
             (orientation, why.to_owned())
         }
         Decision::ByConvention(convention) => (
             convention.orientation,
-            format!("as every {} holds them", convention.format),
+            tr!("as every {} holds them", convention.format),
         ),
         Decision::ByTexts(orientation) => (
             orientation,
-            format!("by the texts: {}", better(evidence, orientation)),
+            tr!("by the texts: {}", better(evidence, orientation)),
         ),
         Decision::Contradicted { convention, found } => {
-            return refuse(format!(
+            return refuse(tr!(
                 "a {} holds {}, but the texts indicate {}: {}; nothing is written. Use --orientation {} if the texts are like the data that the state was tuned on, and {} if they are not",
                 convention.format,
                 convention.orientation.name(),
                 found.name(),
                 better(evidence, found),
                 found.argument(),
-                convention.orientation.argument(),
+                convention.orientation.argument()
             ));
         }
         Decision::Unknown => {
-            return refuse(format!(
+            return refuse(tr!(
                 "the file does not state it, its format has no convention, and {}; set --orientation value-key (RWKV-PEFT, RWKV-Runner) or key-value (Ai00, web-rwkv), or give {MIN_TEXTS} or more texts like the data that the state was tuned on (--text-file)",
                 if evidence.is_built_in {
-                    "the built-in text is only a hint".to_owned()
+                    tr!("the built-in text is only a hint").to_owned()
                 } else {
-                    format!(
+                    tr!(
                         "neither orientation is better than the other and than no state by {MARGIN} nats per token, minus {STANDARD_ERRORS} standard errors, on {} texts",
-                        evidence.n_texts
+                        evidence.n_texts,
+                        MARGIN,
+                        STANDARD_ERRORS
                     )
-                }
+                },
+                MIN_TEXTS
             ));
         }
     };
-    print(&format!(
+    print(&tr!(
         "the last two axes are {}, {why}\n",
-        orientation.name()
+        orientation.name(),
+        why
     ));
     advise(evidence, orientation);
     Ok(orientation)
@@ -234,7 +254,7 @@ fn decided(
 /// `better by 1.25 [..] nats a token than the other way round and by .. than no
 /// state`.
 fn better(evidence: &Evidence, orientation: Orientation) -> String {
-    format!(
+    tr!(
         "better by {} nats per token than the other orientation and by {} than no state",
         interval(evidence.lead(orientation)),
         interval(evidence.gain(orientation))
@@ -246,23 +266,34 @@ fn advise(evidence: &Evidence, orientation: Orientation) {
     let other = orientation.other();
     if evidence.verdict() == Some(other) {
         eprintln!(
-            "gosling: the texts indicate {}: {}",
-            other.name(),
-            better(evidence, other)
+            "{}",
+            tr!(
+                "gosling: the texts indicate {}: {}",
+                other.name(),
+                better(evidence, other)
+            )
         );
     } else if evidence.lowest() == Some(other) {
         let text = if evidence.is_built_in {
-            "on the built-in text"
+            tr!("on the built-in text")
         } else {
-            "on the texts"
+            tr!("on the texts")
         };
         eprintln!(
-            "gosling: {text} the loss is lower as {}, which is weak evidence: a correct state may do worse on other texts; compare on {MIN_TEXTS} or more texts like the data that it was tuned on (--text-file)",
-            other.name()
+            "{}",
+            tr!(
+                "gosling: {text} the loss is lower as {}, which is weak evidence: a correct state may do worse on other texts; compare on {MIN_TEXTS} or more texts like the data that it was tuned on (--text-file)",
+                other.name(),
+                text,
+                MIN_TEXTS
+            )
         );
     } else if evidence.gain(orientation).mean < 0.0 && !evidence.is_built_in {
         eprintln!(
-            "gosling: the untuned model does better on these texts; are they like the data that the state was tuned on, and is this its model?"
+            "{}",
+            tr!(
+                "gosling: the untuned model does better on these texts; are they like the data that the state was tuned on, and is this its model?"
+            )
         );
     }
 }
@@ -282,7 +313,7 @@ impl ImportArguments {
                 let format = template.prompt_format()?;
                 texts.extend(load_text_set(path, &format, tokenizer)?.items);
             } else {
-                let text = read_text(path, MAX_TEXT_BYTES, "a page of text is enough")?;
+                let text = read_text(path, MAX_TEXT_BYTES, tr!("a page of text is enough"))?;
                 texts.push(whole(&text));
             }
         }

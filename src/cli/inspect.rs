@@ -70,12 +70,16 @@ pub struct InspectArguments {
 pub(super) enum LossOnOption {
     /// Every answer.
     #[default]
+    #[value(help = tr!("Every answer"))]
     Answer,
     /// The last answer.
+    #[value(help = tr!("The last answer"))]
     LastAnswer,
     /// What the data mark.
+    #[value(help = tr!("What the data mark"))]
     Marked,
     /// Every token.
+    #[value(help = tr!("Every token"))]
     Everything,
 }
 
@@ -149,16 +153,25 @@ fn what(arguments: &InspectArguments, found: &Recognised) -> String {
     match (arguments.benchmark.or(*benchmark), split) {
         (Some(benchmark), Some(_)) => {
             let split = split_of(arguments, found);
-            format!("the {split} split of {}, {form}", benchmark.title())
+            tr!(
+                "the {split} split of {}, {form}",
+                benchmark.title(),
+                split,
+                form
+            )
         }
         (Some(benchmark), None) => {
             let is_folder = arguments.path.as_ref().is_some_and(|path| path.is_dir());
-            let what = if is_folder { "files" } else { "a file" };
-            format!("{what} of {}, {form}", benchmark.title())
+            let what = if is_folder {
+                tr!("files")
+            } else {
+                tr!("a file")
+            };
+            tr!("{what} of {}, {form}", benchmark.title(), what, form)
         }
         (None, _) => match layout {
             Some(layout) if layout.name() != form => format!("{}, {form}", layout.name()),
-            _ => format!("a data set, {form}"),
+            _ => tr!("a data set, {form}", form),
         },
     }
 }
@@ -214,13 +227,17 @@ fn texts(
     tokenizer: &Tokenizer,
 ) -> Result<Loaded<Example>> {
     if path.is_dir() && !is_known {
-        let reason = "a folder without a run's state, without the files of a benchmark and without \
-                      text files; name a file, or set --benchmark";
+        let reason = tr!(
+            "a folder without a run's state, without the files of a benchmark and without \
+                      text files; name a file, or set --benchmark"
+        );
         return Err(Error::input(path, "path", reason));
     }
     if path.extension().is_some_and(|ending| ending == "ron") {
-        let reason = "a specification of a run or a sweep, not data; run it with gosling tune or \
-                      gosling sweep";
+        let reason = tr!(
+            "a specification of a run or a sweep, not data; run it with gosling tune or \
+                      gosling sweep"
+        );
         return Err(Error::input(path, "content", reason));
     }
     let template = match (&arguments.template, arguments.chat) {

@@ -13,10 +13,13 @@ use crate::tuning::states::state_file::Metadata;
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum FedBehind {
     /// As when the state was tuned; if both were drawn, no token 0.
+    #[value(help = tr!("As when the state was tuned; if both were drawn, no token 0"))]
     AsTrained,
     /// Token 0.
+    #[value(help = tr!("Token 0"))]
     Zero,
     /// No token 0, as in most other programs.
+    #[value(help = tr!("No token 0, as in most other programs"))]
     None,
 }
 
@@ -24,10 +27,13 @@ pub(super) enum FedBehind {
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum TrainedBehind {
     /// Token 0.
+    #[value(help = tr!("Token 0"))]
     Zero,
     /// Nothing.
+    #[value(help = tr!("Nothing"))]
     None,
     /// Either, drawn for every example.
+    #[value(help = tr!("Either, drawn for every example"))]
     Both,
 }
 
@@ -41,8 +47,11 @@ impl FedBehind {
             (Self::AsTrained, Some((path, metadata))) => {
                 if !metadata.says_trained_behind() {
                     eprintln!(
-                        "gosling: {} does not state the leading token of training; texts are read without token 0, as in most trainers (--leading-token zero adds it)",
-                        shown(path)
+                        "{}",
+                        tr!(
+                            "gosling: {} does not state the leading token of training; texts are read without token 0, as in most trainers (--leading-token zero adds it)",
+                            shown(path)
+                        )
                     );
                 }
                 metadata.text_start()
@@ -71,20 +80,25 @@ pub(super) fn trained_behind(
     let found = metadata.trained_behind();
     let Some(told) = told.map(LeadingToken::from) else {
         let why = if metadata.leading_token.is_some() {
-            "as the file says"
+            tr!("as the file says")
         } else if metadata.gosling_version.is_some() {
-            "as in older versions of Gosling, which did not record it"
+            tr!("as in older versions of Gosling, which did not record it")
         } else {
-            "since the file does not state it, and most trainers use none; override it with --leading-token zero or both"
+            tr!(
+                "since the file does not state it, and most trainers use none; override it with --leading-token zero or both"
+            )
         };
         return (found, why);
     };
     if metadata.leading_token.is_some_and(|said| said != told) {
         eprintln!(
-            "gosling: the file says that the state was trained with data.leading_token {}, not {}",
-            found.name(),
-            told.name()
+            "{}",
+            tr!(
+                "gosling: the file says that the state was trained with data.leading_token {}, not {}",
+                found.name(),
+                told.name()
+            )
         );
     }
-    (told, "as --leading-token says")
+    (told, tr!("as --leading-token says"))
 }

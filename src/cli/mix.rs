@@ -48,12 +48,15 @@ pub fn run(arguments: &MixArguments) -> Result<()> {
     }
     let (report, companion) = export(&state, &metadata, *to, output, *force)?;
     println!(
-        "saved {}, {} bytes, read back and equal",
-        shown(&report.path),
-        report.bytes
+        "{}",
+        tr!(
+            "saved {}, {} bytes, read back and equal",
+            shown(&report.path),
+            report.bytes
+        )
     );
     if let Some(companion) = companion {
-        println!("saved {}", companion.words());
+        println!("{}", tr!("saved {}", companion.words()));
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod find_rate;
 mod follow;
 mod generate;
 mod get;
+mod help;
 mod import;
 mod inspect;
 mod leading_token;
@@ -39,12 +40,13 @@ mod window;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::kernels::device::{
     BACKEND, LanguageChoice, check_spirv_by, choose_language, quiet_drivers,
 };
+use crate::language::{self, LANGUAGE, Language};
 use crate::shell::Shell;
 
 /// A workbench for RWKV-7 state tuning.
@@ -58,6 +60,9 @@ struct Arguments {
     /// driver computes correctly with it.
     #[arg(long, global = true, value_name = "LANGUAGE", default_value_t, env = BACKEND, hide_env_values = true)]
     backend: LanguageChoice,
+    /// The language of texts: en or zh; default: that of the system.
+    #[arg(long, global = true, value_name = "LANGUAGE", env = LANGUAGE, hide_env_values = true)]
+    language: Option<Language>,
 }
 
 #[derive(Subcommand)]
@@ -123,7 +128,9 @@ enum Command {
 /// Parses the arguments and runs the subcommand.
 pub fn main() -> ExitCode {
     quiet_drivers();
-    let command = match Arguments::try_parse() {
+    let asked = help::language_asked(std::env::args_os());
+    language::choose(asked.unwrap_or_else(Language::of_system));
+    let command = match parsed() {
         Ok(arguments) => {
             choose_language(arguments.backend);
             check_spirv_by(adapter_check::check_spirv);
@@ -137,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Compare(arguments) => compare::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Completions(arguments) => {
+            language::choose(Language::English);
             packaging::completions(&arguments, Arguments::command()).map(|()| ExitCode::SUCCESS)
         }
         Command::Devices => {
@@ -151,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Manual(arguments) => {
+            language::choose(Language::English);
             packaging::manual(&arguments, Arguments::command()).map(|()| ExitCode::SUCCESS)
         }
         Command::Mix(arguments) => mix::run(&arguments).map(|()| ExitCode::SUCCESS),
@@ -163,7 +172,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::Window(arguments) => Ok(window::run(arguments)),
+        Command::Window(arguments) => Ok(window::run(arguments, asked.is_some())),
     };
     match outcome {
         Ok(code) => output::code_after(code),
@@ -180,6 +189,21 @@ pub fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// The arguments of this process; what is wrong with them is said in the language that
+/// was chosen, as far as it is not clap that says it.
+fn parsed() -> Result<Arguments, clap::Error> {
+    let mut command = help::translated(Arguments::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let parsed = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
+    parsed.map_err(|error| error.format(&mut command))
+}
+
+/// The texts of the help that are the same for every machine.
+#[cfg(test)]
+pub(crate) fn texts_of_help() -> Vec<String> {
+    help::texts_of(Arguments::command())
 }
 
 /// Whether bytes are a request of `gosling serve` and a prompt in it.

@@ -12,14 +12,14 @@ use crate::kernels::device::OpenDevice;
 use crate::model::checkpoint::{Checkpoint, is_same_content};
 use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Precision, Rwkv7, TextStart};
+use crate::model::{Model, Precision, TextStart};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::import::{StoredState, is_raw};
-use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::lift_bundle::{read_tuned, read_tuned_for};
 use crate::tuning::states::state_file::sidecar::read_sidecar;
 use crate::tuning::states::state_file::{
-    Convention, Metadata, Orientation, left_out, locate_state,
+    Convention, Metadata, Orientation, declared_orientation, left_out, locate_state,
 };
 
 /// Which model, state and device.
@@ -56,13 +56,13 @@ fn precision(text: &str) -> Result<Precision, String> {
     let is_it = |precision: &Precision| precision.name().eq_ignore_ascii_case(text);
     let mut all = std::iter::once(Precision::Auto).chain(Precision::ALL);
     let found = all.find(is_it);
-    found.ok_or_else(|| "choose auto, f32, bf16, f16, int8 or nf4".into())
+    found.ok_or_else(|| tr!("choose auto, f32, bf16, f16, int8 or nf4").into())
 }
 
 /// A model on its device, and the state that it starts from.
 pub(super) struct LoadedModel {
     pub device: OpenDevice,
-    pub model: Rwkv7,
+    pub model: Model,
     pub tokenizer: Tokenizer,
     /// The untuned model without one.
     pub start: Option<Start>,
@@ -120,9 +120,12 @@ impl ModelArguments {
                 let is_other = |made_for: &String| !is_same_content(made_for, &fingerprint);
                 if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
                     eprintln!(
-                        "gosling: {}: base model: the state was tuned for other weights than {}; results may be worse",
-                        shown(&path),
-                        choice.name()
+                        "{}",
+                        tr!(
+                            "gosling: {}: base model: the state was tuned for other weights than {}; results may be worse",
+                            shown(&path),
+                            choice.name()
+                        )
                     );
                 }
                 let name = format!("{}{}", shown(&path), times(self.alpha));
@@ -168,7 +171,7 @@ impl ModelArguments {
 
     fn read_state(&self) -> Result<Option<ReadState>> {
         if !self.alpha.is_finite() {
-            let reason = format!("must be a number, is {}", self.alpha);
+            let reason = tr!("must be a number, is {}", self.alpha);
             return Err(Error::spec("--alpha", reason));
         }
         let Some(path) = &self.state else {
@@ -178,8 +181,17 @@ impl ModelArguments {
         if is_raw(&path)? {
             return self.read_raw_state(path).map(Some);
         }
-        let (tuned, metadata) = read_tuned(&path, self.orientation)?;
-        if let Some(left_out) = left_out(&Checkpoint::open(&path)?) {
+        let file = Checkpoint::open(&path)?;
+        // A file that does not say its order has that of its model's kind.
+        let config = match declared_orientation(&file, self.orientation)? {
+            Some(_) => None,
+            None => self.choice.config().ok(),
+        };
+        let (tuned, metadata) = match config {
+            Some(config) => read_tuned_for(&path, self.orientation, &config)?,
+            None => read_tuned(&path, self.orientation)?,
+        };
+        if let Some(left_out) = left_out(&file) {
             eprintln!("gosling: {}: {left_out}", shown(&path));
         }
         Ok(Some(ReadState {
@@ -197,12 +209,6 @@ impl ModelArguments {
             None => self.choice.clone(),
         };
         let stored = StoredState::read(&path, self.orientation, &choice.config()?)?;
-        if stored.has_shifts {
-            eprintln!(
-                "gosling: {}: the token shifts in the file are left out; a tuned state has none",
-                shown(&path)
-            );
-        }
         let declared = stored.declared.unwrap_or(Convention::RAW.orientation);
         Ok(ReadState {
             tuned: stored.oriented(declared).into(),
@@ -217,6 +223,6 @@ pub(super) fn times(alpha: f32) -> String {
     if alpha == 1.0 {
         String::new()
     } else {
-        format!(" times {alpha}")
+        tr!(" times {alpha}", alpha)
     }
 }

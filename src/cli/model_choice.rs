@@ -11,7 +11,7 @@ use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open, room_of};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Precision, Rwkv7, mini};
+use crate::model::{Model, ModelConfig, Precision, mini};
 use crate::persist::known_weights;
 use crate::persist::spec_file::parse_spec;
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec, RunSpec, VocabularySource};
@@ -21,8 +21,9 @@ use crate::worker::session::{check_vocabulary, fitting_tokenizer};
 /// Which model and device.
 #[derive(Args, Clone)]
 pub(super) struct ModelChoice {
-    /// An RWKV-7 (x070) model: a file (.pth, .safetensors, .st, .gguf, .bin) or a Hugging
-    /// Face folder; default: the one that the state was tuned for, else the mini model.
+    /// An RWKV-7 (x070) model, a file (.pth, .safetensors, .st, .gguf, .bin) or a Hugging
+    /// Face folder, or the folder of a Gated DeltaNet of fla; default: the one that the state
+    /// was tuned for, else the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
     /// auto, mini, world, or a vocabulary file in the official text format; default:
@@ -46,7 +47,7 @@ fn vocabulary_source(text: &str) -> Result<VocabularySource, Infallible> {
 /// A model on its device.
 pub(super) struct BareModel {
     pub device: OpenDevice,
-    pub model: Rwkv7,
+    pub model: Model,
     pub tokenizer: Tokenizer,
     /// [`Checkpoint::fingerprint`] of its weights.
     pub fingerprint: String,
@@ -81,7 +82,7 @@ impl ModelChoice {
             (&self.model, spec.map(|spec| spec.model.checkpoint))
         {
             if !path.exists() {
-                let reason = format!(
+                let reason = tr!(
                     "the state was tuned for {}, which is missing; name its file with --model",
                     path.display()
                 );
@@ -120,13 +121,16 @@ impl ModelChoice {
             Precision::Auto => {
                 let (halves, room) = (Precision::halves_of(&checkpoint), room_of(self.device));
                 let widest = Precision::widest(&config, halves, room.usable());
-                eprintln!("gosling: weights are stored in {}", widest.name());
+                eprintln!(
+                    "{}",
+                    tr!("gosling: weights are stored in {}", widest.name())
+                );
                 widest
             }
             asked => asked,
         };
         precision.check_device(&config, &device)?;
-        let model = Rwkv7::load_stored(&checkpoint, &device.device, precision, &mut show_read)?;
+        let model = Model::load_stored(&checkpoint, &device.device, precision, &mut show_read)?;
         Ok(BareModel {
             fingerprint: known_weights::fingerprint(&checkpoint),
             device,
@@ -145,7 +149,7 @@ impl ModelChoice {
             };
             return match of_state {
                 Some(tokenizer) => {
-                    let name = "the vocabulary of the state";
+                    let name = tr!("the vocabulary of the state");
                     check_vocabulary(&tokenizer, name, Path::new(&self.name()), n_rows)?;
                     Ok(tokenizer)
                 }
@@ -162,9 +166,13 @@ impl ModelChoice {
             && mark.sha256 != tokenizer.fingerprint()
         {
             eprintln!(
-                "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; results may be worse",
-                path.display(),
-                asked.name(tokenizer.vocab_size())
+                "{}",
+                tr!(
+                    "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; results may be worse",
+                    path.display(),
+                    asked.name(tokenizer.vocab_size()),
+                    mark
+                )
             );
         }
         Ok(tokenizer)
@@ -188,7 +196,7 @@ impl ModelChoice {
     /// The checkpoint's path, for the user.
     pub fn name(&self) -> String {
         let name = self.model.as_ref().map(|path| shown(path).to_string());
-        name.unwrap_or_else(|| "the mini model".into())
+        name.unwrap_or_else(|| tr!("the mini model").into())
     }
 }
 

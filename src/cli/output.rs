@@ -89,7 +89,10 @@ pub(super) fn code_after(code: ExitCode) -> ExitCode {
             if error.kind() == ErrorKind::BrokenPipe {
                 return ExitCode::from(UNREAD);
             }
-            eprintln!("gosling: cannot write the standard output: {error}");
+            eprintln!(
+                "{}",
+                tr!("gosling: cannot write the standard output: {error}", error)
+            );
             ExitCode::from(2)
         }
         Some(_) | None => code,

@@ -79,9 +79,10 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
     examples.retain(|it| it.n_tokens() < arguments.context_length && it.n_counted(loss_on) > 0);
     examples.truncate(arguments.limit);
     if examples.is_empty() {
-        let reason = format!(
+        let reason = tr!(
             "none of {n_all} examples has a counted token and fewer than {} tokens",
-            arguments.context_length
+            arguments.context_length,
+            n_all
         );
         return Err(Error::input(&arguments.data, "content", reason));
     }
@@ -156,10 +157,12 @@ fn table(measured: &[TextLosses], n_examples: usize) -> String {
         .first()
         .map_or(0, |of| of.texts.iter().map(|it| it.1).sum());
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
-    format!(
+    tr!(
         "{}{n_examples} examples, {n_tokens} counted tokens; differences are paired, with 95 % \
          intervals over examples\n",
-        columns(&rows)
+        columns(&rows),
+        n_examples,
+        n_tokens
     )
 }
 

@@ -64,7 +64,10 @@ pub(super) fn field_help(path: &str) -> String {
 
 fn steps_help() -> String {
     let own = field_help("training.steps");
-    format!("{own}; a warm-up that would take all of them is cut to a tenth")
+    tr!(
+        "{own}; a warm-up that would take all of them is cut to a tenth",
+        own
+    )
 }
 
 /// What is done where memory looks too small.
@@ -99,7 +102,8 @@ pub(super) struct Change {
 impl Change {
     fn new(option: &'static str, field: &'static str, value: &impl Serialize) -> Result<Self> {
         let text = ron::to_string(value);
-        let text = text.map_err(|_| Error::spec(option, "is not Unicode text; rename the file"))?;
+        let text =
+            text.map_err(|_| Error::spec(option, tr!("is not Unicode text; rename the file")))?;
         Ok(Self {
             option,
             field,
@@ -173,8 +177,10 @@ impl SourceOptions {
             match &mut source {
                 DataSource::Jsonl { template, .. } => template.clone_from(asked),
                 DataSource::Mini(_) | DataSource::Official { .. } => {
-                    let reason = "a benchmark has a wording of its own; leave this out, or name \
-                                  your data with --data";
+                    let reason = tr!(
+                        "a benchmark has a wording of its own; leave this out, or name \
+                                  your data with --data"
+                    );
                     return Err(Error::spec("--template", reason));
                 }
             }
@@ -183,8 +189,10 @@ impl SourceOptions {
             match &mut source {
                 DataSource::Jsonl { validation, .. } => *validation = Some(path.clone()),
                 DataSource::Mini(_) | DataSource::Official { .. } => {
-                    let reason = "a benchmark has a validation split of its own; leave this out, \
-                                  or name your training file with --train";
+                    let reason = tr!(
+                        "a benchmark has a validation split of its own; leave this out, \
+                                  or name your training file with --train"
+                    );
                     return Err(Error::spec("--validation", reason));
                 }
             }
@@ -253,10 +261,11 @@ fn named(name: &str) -> Result<DataSource> {
     match (benchmark, path.exists()) {
         (Some(benchmark), false) => return Ok(DataSource::Mini(benchmark)),
         (Some(benchmark), true) => {
-            return refuse(format!(
+            return refuse(tr!(
                 "{name} is here too; write ./{name} for it, or {} for the set that ships with \
                  the program",
-                benchmark.mini_name()
+                benchmark.mini_name(),
+                name
             ));
         }
         (None, _) => {}
@@ -278,9 +287,10 @@ fn named(name: &str) -> Result<DataSource> {
         return Ok(lines_of(path.to_path_buf()));
     }
     let names = Benchmark::ALL.map(Benchmark::name).join(", ");
-    refuse(format!(
+    refuse(tr!(
         "there is no file or folder {}; for a mini set name one of {names}",
-        shown(path)
+        shown(path),
+        names
     ))
 }
 
@@ -299,13 +309,14 @@ fn official(folder: &Path) -> Result<DataSource> {
         }),
         several => {
             let what = match several {
-                [] => "no files of a benchmark that can be read",
-                _ => "files of several benchmarks",
+                [] => tr!("no files of a benchmark that can be read"),
+                _ => tr!("files of several benchmarks"),
             };
-            let reason = format!(
+            let reason = tr!(
                 "{} has {what}; say which, as in --data gsm8k:{}",
                 shown(folder),
-                shown(folder)
+                shown(folder),
+                what
             );
             Err(Error::spec("--data", reason))
         }

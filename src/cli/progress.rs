@@ -136,32 +136,47 @@ fn status_line(store: &RunStore, run: Option<&RunId>) -> Option<String> {
     }
     if let Some((done, total)) = store.rate_search {
         let share = done as f32 / total.max(1) as f32;
-        return Some(format!("trying rates {} {done} of {total}", bar(share)));
+        return Some(tr!(
+            "trying rates {} {done} of {total}",
+            bar(share),
+            done,
+            total
+        ));
     }
     run_line(store.get(run?)?)
 }
 
 fn run_line(run: &Run) -> Option<String> {
-    let left = secs_left(run).map_or(String::new(), |secs| format!(", {} left", duration(secs)));
+    let left = secs_left(run).map_or(String::new(), |secs| tr!(", {} left", duration(secs)));
     match run.status {
         RunStatus::Running { step, total } => {
             let share = step as f32 / total.max(1) as f32;
             let numbers = step_numbers(run);
-            Some(format!(
+            Some(tr!(
                 "step {step} of {total} {}{numbers}{left}",
-                bar(share)
+                bar(share),
+                step,
+                total,
+                numbers,
+                left
             ))
         }
-        RunStatus::Paused { step, .. } => Some(format!("paused after step {step}")),
+        RunStatus::Paused { step, .. } => Some(tr!("paused after step {step}", step)),
         RunStatus::Evaluating { phase, done, total } => {
             let what = match phase {
-                EvaluationPhase::Before => "untuned",
-                EvaluationPhase::FewShot => "untuned, few-shot",
-                EvaluationPhase::After => "tuned",
+                EvaluationPhase::Before => tr!("untuned"),
+                EvaluationPhase::FewShot => tr!("untuned, few-shot"),
+                EvaluationPhase::After => tr!("tuned"),
             };
             let share = done as f32 / total.max(1) as f32;
             let bar = bar(share);
-            Some(format!("scoring, {what} {bar} {:.0}%{left}", 100.0 * share))
+            Some(tr!(
+                "scoring, {what} {bar} {}%{left}",
+                format_args!("{:.0}", 100.0 * share),
+                what,
+                bar,
+                left
+            ))
         }
         RunStatus::Finished
         | RunStatus::StoppedEarly { .. }
@@ -181,10 +196,11 @@ fn step_numbers(run: &Run) -> String {
     let secs: f64 = series.step_secs.recent(RECENT_STEPS).sum();
     let n_steps = series.step_secs.recent(RECENT_STEPS).count() as f64;
     let tokens: f64 = series.tokens.recent(RECENT_STEPS).sum();
-    format!(
-        " loss {loss:.4}, {} steps/s, {} tokens/s",
+    tr!(
+        " loss {loss}, {} steps/s, {} tokens/s",
         short(n_steps / secs),
-        short(tokens / secs)
+        short(tokens / secs),
+        loss = format_args!("{loss:.4}")
     )
 }
 
@@ -197,7 +213,7 @@ pub(super) fn bar(share: f32) -> String {
 
 fn loading_line(read: BytesRead) -> String {
     let bytes = part_of_bytes(read.done, read.total);
-    format!("reading the model {} {bytes}", bar(read.share()))
+    tr!("reading the model {} {bytes}", bar(read.share()), bytes)
 }
 
 /// How much of the model is read, on one line of a terminal.

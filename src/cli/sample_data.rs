@@ -37,8 +37,8 @@ const PLAIN: Duration = Duration::from_secs(10);
 #[derive(Args)]
 pub struct SampleDataArguments {
     /// The questions: gsm8k, arc, mmlu or winogrande (their training split), or a file of
-    /// prompts, each with an `answer` (the exact text) or a `pattern` (a regular expression
-    /// that is found in right answers).
+    /// prompts or chats (`prompt` or `messages`), each with an `answer` (the exact text) or a
+    /// `pattern` (a regular expression that is found in right answers).
     #[arg(value_name = "BENCHMARK or FILE")]
     source: Source,
     /// The training file to write; all answers and a description are written beside it.
@@ -96,7 +96,7 @@ pub struct SampleDataArguments {
 pub fn run(arguments: &SampleDataArguments) -> Result<ExitCode> {
     let temperature = arguments.temperature;
     if !temperature.is_finite() || temperature <= 0.0 {
-        let reason = format!("must be a number above 0, is {temperature}");
+        let reason = tr!("must be a number above 0, is {temperature}", temperature);
         return Err(Error::spec("--temperature", reason));
     }
     let folder = arguments
@@ -104,7 +104,7 @@ pub fn run(arguments: &SampleDataArguments) -> Result<ExitCode> {
         .parent()
         .filter(|it| !it.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        let reason = "no such folder; create it first";
+        let reason = tr!("no such folder; create it first");
         return Err(Error::input(folder, "--output", reason));
     }
     let interrupts = interrupts()?;
@@ -119,7 +119,7 @@ pub fn run(arguments: &SampleDataArguments) -> Result<ExitCode> {
     let input = arguments.ends_with_input.then(end_of_input);
     let mut teller = SamplingProgress::new(arguments.quiet, interrupts, input);
     if !known.is_empty() {
-        teller.say(&format!("{} questions are answered already", known.len()));
+        teller.say(&tr!("{} questions are answered already", known.len()));
     }
     let zero = || Tuned::from(TunedState::zero(loaded.model.config()));
     let base = loaded.tuned.clone().unwrap_or_else(zero);
@@ -147,8 +147,11 @@ pub fn run(arguments: &SampleDataArguments) -> Result<ExitCode> {
         Ok(all) => all,
         Err(Error::Stopped) => {
             eprintln!(
-                "gosling: stopped; the answers so far are in {}, the same command continues from there",
-                shown(&files.samples())
+                "{}",
+                tr!(
+                    "gosling: stopped; the answers so far are in {}, the same command continues from there",
+                    shown(&files.samples())
+                )
             );
             return Ok(ExitCode::from(INTERRUPTED));
         }
@@ -196,23 +199,33 @@ impl SampleDataArguments {
     fn print(&self, written: &Written, settings: &Settings, files: &Files) {
         let counts = written.counts;
         let Settings { source, .. } = settings;
-        println!("{}, {} questions", source.name, counts.questions);
-        println!("  answers drawn          {}", counts.sampled);
-        println!("  right                  {}", counts.right);
-        println!("  cut, so not kept       {}", counts.cut);
-        println!("  solved questions       {}", counts.solved());
-        println!("  questions with none    {}", counts.questions_with_none);
-        println!("  kept                   {}", counts.kept);
-        println!("{}  every answer", shown(&files.samples()));
-        println!("{}  where they come from", shown(&written.description));
+        println!("{}", tr!("{}, {} questions", source.name, counts.questions));
+        println!("{}", tr!("  answers drawn          {}", counts.sampled));
+        println!("{}", tr!("  right                  {}", counts.right));
+        println!("{}", tr!("  cut, so not kept       {}", counts.cut));
+        println!("{}", tr!("  solved questions       {}", counts.solved()));
+        println!(
+            "{}",
+            tr!("  questions with none    {}", counts.questions_with_none)
+        );
+        println!("{}", tr!("  kept                   {}", counts.kept));
+        println!("{}", tr!("{}  every answer", shown(&files.samples())));
+        println!(
+            "{}",
+            tr!("{}  where they come from", shown(&written.description))
+        );
         let template = match &source.template {
             Some(template) => format!(" --template {template}"),
             None => String::new(),
         };
         println!(
-            "{}  to tune on: gosling tune --data {}{template}",
-            shown(&written.output),
-            quoted(&written.output)
+            "{}",
+            tr!(
+                "{}  to tune on: gosling tune --data {}{template}",
+                shown(&written.output),
+                quoted(&written.output),
+                template
+            )
         );
     }
 }
@@ -295,14 +308,18 @@ fn progress_line(progress: Progress, first: usize, secs: f64) -> String {
         questions,
         solved,
     } = progress;
-    let mut line = format!("{done} of {total} answers");
+    let mut line = tr!("{done} of {total} answers", done, total);
     if questions > 0 {
-        line += &format!(", {solved} of {questions} questions solved");
+        line += &tr!(
+            ", {solved} of {questions} questions solved",
+            solved,
+            questions
+        );
     }
     let n_new = done - first;
     if n_new > 0 && total > done {
         let left = secs / n_new as f64 * (total - done) as f64;
-        line += &format!(", {} left", duration(left));
+        line += &tr!(", {} left", duration(left));
     }
     line
 }

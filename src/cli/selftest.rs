@@ -62,7 +62,7 @@ pub fn run(arguments: &SelftestArguments) -> Result<ExitCode> {
         .collect();
     if chosen.is_empty() {
         let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
-        let reason = format!("matches no check; the checks are: {}", names.join("; "));
+        let reason = tr!("matches no check; the checks are: {}", names.join("; "));
         return Err(Error::spec("--only", reason));
     }
     let mut outcomes = Vec::new();
@@ -85,14 +85,14 @@ pub fn run(arguments: &SelftestArguments) -> Result<ExitCode> {
             checks: &outcomes,
         };
         let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Error::Device(format!("the report cannot be written: {error}")))?;
+            .map_err(|error| Error::Device(tr!("the report cannot be written: {error}", error)))?;
         println!("{text}");
     } else {
         println!("{}", device.description);
         print!("{}", rows(&outcomes));
         println!("{}", verdict(&outcomes, only.is_empty()));
         if let Some(file) = &arguments.report {
-            println!("report written to {}", shown(file));
+            println!("{}", tr!("report written to {}", shown(file)));
         }
     }
     Ok(if passed {
@@ -117,33 +117,33 @@ fn rows(outcomes: &[Outcome]) -> String {
     };
     let rows: Vec<_> = outcomes.iter().map(row).collect();
     let heading = [
-        "check",
-        "largest error in",
-        "error",
-        "bound",
-        "first ms",
+        tr!("check"),
+        tr!("largest error in"),
+        tr!("error"),
+        tr!("bound"),
+        tr!("first ms"),
         "ms",
-        "result",
+        tr!("result"),
     ];
     table(heading, &rows, &[2, 3, 4, 5])
 }
 
 fn result(outcome: &Outcome) -> String {
     match (&outcome.error, outcome.passed, outcome.is_needed) {
-        (None, true, _) => "ok".into(),
-        (None, false, true) => "WRONG".into(),
-        (None, false, false) => "wrong, but not used".into(),
-        (Some(error), _, _) => format!("FAILED, {error}"),
+        (None, true, _) => tr!("ok").into(),
+        (None, false, true) => tr!("WRONG").into(),
+        (None, false, false) => tr!("wrong, but not used").into(),
+        (Some(error), _, _) => tr!("FAILED, {error}", error),
     }
 }
 
 fn verdict(outcomes: &[Outcome], are_all: bool) -> String {
     let failed = outcomes.iter().filter(|o| !o.passed && o.is_needed);
     match failed.count() {
-        0 if are_all => "all checks passed; the device computes what Gosling needs".into(),
-        0 => "all selected checks passed; other checks were not run".into(),
-        1 => "1 check failed; do not train on this device".into(),
-        n => format!("{n} checks failed; do not train on this device"),
+        0 if are_all => tr!("all checks passed; the device computes what Gosling needs").into(),
+        0 => tr!("all selected checks passed; other checks were not run").into(),
+        1 => tr!("1 check failed; do not train on this device").into(),
+        n => tr!("{n} checks failed; do not train on this device", n),
     }
 }
 

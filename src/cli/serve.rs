@@ -71,7 +71,7 @@ pub struct ServeArguments {
 pub fn run(arguments: &ServeArguments) -> Result<()> {
     let ServeArguments { listen, public, .. } = arguments;
     if !listen.ip().is_loopback() && !public {
-        let reason = format!(
+        let reason = tr!(
             "{} can be reached from other machines; add --public to allow this, and set a --token",
             listen.ip()
         );
@@ -98,8 +98,11 @@ pub fn run(arguments: &ServeArguments) -> Result<()> {
             .is_some_and(|of| *of != model.fingerprint)
         {
             eprintln!(
-                "gosling: {}: base model: the state was tuned for other weights; results may be worse",
-                shown(&state.path)
+                "{}",
+                tr!(
+                    "gosling: {}: base model: the state was tuned for other weights; results may be worse",
+                    shown(&state.path)
+                )
             );
         }
         choices.push(Choice {
@@ -130,7 +133,14 @@ pub fn run(arguments: &ServeArguments) -> Result<()> {
         max_secs: arguments.max_secs.max(1),
         n_answered: AtomicUsize::new(0),
     });
-    println!("serving {} on http://{address}/v1", front.names.join(", "));
+    println!(
+        "{}",
+        tr!(
+            "serving {} on http://{address}/v1",
+            front.names.join(", "),
+            address
+        )
+    );
     thread::spawn(move || accept(&listener, &front));
     answer_jobs(&model, &choices, &jobs);
     Ok(())

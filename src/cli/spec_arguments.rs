@@ -17,7 +17,7 @@ use crate::tuning::states::state_file::locate_state;
 
 /// The fields that `--set` takes, one a line.
 pub(super) fn fields_help() -> String {
-    let mut text = "Fields of --set (those of other methods and choices too):\n".to_owned();
+    let mut text = tr!("Fields of --set (those of other methods and choices too):\n").to_owned();
     let mut above = "";
     // A second row of one path is a part of the first.
     for field in fields::all() {
@@ -72,7 +72,7 @@ impl SpecArguments {
     pub fn spec(&self, steps: &StepOptions) -> Result<ChosenSpec> {
         let (mut spec, origin) = match (&self.run, &self.preset) {
             (Some(path), _) => (read_spec(path)?, shown(path).to_string()),
-            (None, Some(name)) => (preset(name)?, format!("preset {name}")),
+            (None, Some(name)) => (preset(name)?, tr!("preset {name}", name)),
             (None, None) => self.by_device()?,
         };
         if let Some(device) = self.device {
@@ -80,7 +80,8 @@ impl SpecArguments {
         }
         if let Some(path) = &self.start {
             let Some(start) = spec.method.start_mut() else {
-                let reason = "the run's method has no S_0, so it cannot start from a state file";
+                let reason =
+                    tr!("the run's method has no S_0, so it cannot start from a state file");
                 return Err(Error::spec("--start", reason));
             };
             *start = StartState::File(locate_state(path)?);
@@ -103,12 +104,12 @@ impl SpecArguments {
     /// The preset for the device that would be used.
     fn by_device(&self) -> Result<(RunSpec, String)> {
         let (name, why) = match self.device.unwrap_or_default() {
-            DeviceChoice::Cpu => ("cpu", "for the CPU"),
-            DeviceChoice::Gpu | DeviceChoice::GpuIndex(_) => ("standard", "for a GPU"),
-            DeviceChoice::Auto if has_real_gpu() => ("standard", "since there is a GPU"),
-            DeviceChoice::Auto => ("cpu", "since there is no GPU"),
+            DeviceChoice::Cpu => ("cpu", tr!("for the CPU")),
+            DeviceChoice::Gpu | DeviceChoice::GpuIndex(_) => ("standard", tr!("for a GPU")),
+            DeviceChoice::Auto if has_real_gpu() => ("standard", tr!("since there is a GPU")),
+            DeviceChoice::Auto => ("cpu", tr!("since there is no GPU")),
         };
-        Ok((preset(name)?, format!("preset {name}, {why}")))
+        Ok((preset(name)?, tr!("preset {name}, {why}", name, why)))
     }
 }
 

@@ -100,8 +100,10 @@ pub struct SweepArguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum EmitKind {
     /// An array job of SLURM.
+    #[value(help = tr!("An array job of SLURM"))]
     Slurm,
     /// Plain command lines.
+    #[value(help = tr!("Plain command lines"))]
     Jobs,
 }
 
@@ -193,7 +195,10 @@ impl SweepArguments {
                 below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             };
             if let Some(field) = searched.iter().find(is_same) {
-                let reason = format!("sets {field}, which the sweep itself changes; leave it out");
+                let reason = tr!(
+                    "sets {field}, which the sweep itself changes; leave it out",
+                    field
+                );
                 return Err(Error::spec(*option, reason));
             }
         }
@@ -206,8 +211,10 @@ impl SweepArguments {
         if !self.is_folder() || !has_changes {
             return Ok(());
         }
-        let reason = "a sweep that has started keeps its runs; leave out the options that change \
-                      them, or start a new sweep";
+        let reason = tr!(
+            "a sweep that has started keeps its runs; leave out the options that change \
+                      them, or start a new sweep"
+        );
         Err(Error::input(&self.sweep, "options", reason))
     }
 
@@ -232,7 +239,7 @@ impl SweepArguments {
         let folder = SweepFolder::open(&path)?;
         if let Some(idx) = self.skip.iter().find(|idx| **idx >= folder.plan.runs.len()) {
             let last = folder.plan.runs.len() - 1;
-            let reason = format!("must be a run from 0 to {last}, is {idx}");
+            let reason = tr!("must be a run from 0 to {last}, is {idx}", last, idx);
             return Err(Error::spec("--skip", reason));
         }
         Ok(folder)
@@ -263,7 +270,7 @@ impl SweepArguments {
                 write_atomic(path, |writer| {
                     std::io::Write::write_all(writer, text.as_bytes())
                 })?;
-                eprintln!("gosling: wrote {}", quoted(path));
+                eprintln!("{}", tr!("gosling: wrote {}", quoted(path)));
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -306,8 +313,11 @@ fn follow(
         SweepEnd::Complete => Ok(code),
         SweepEnd::Stopped => {
             eprintln!(
-                "gosling: stopped and saved; resume with gosling sweep {} --resume",
-                quoted(folder.path())
+                "{}",
+                tr!(
+                    "gosling: stopped and saved; resume with gosling sweep {} --resume",
+                    quoted(folder.path())
+                )
             );
             Ok(ExitCode::from(INTERRUPTED))
         }
@@ -329,11 +339,11 @@ fn watch(
                 for event in events.try_iter() {
                     teller.tell(event);
                 }
-                let gone = || Error::Device("the sweep exited without an error message".into());
+                let gone = || Error::Device(tr!("the sweep exited without an error message").into());
                 return end.unwrap_or_else(|_| Err(gone()));
             }
             recv(interrupts) -> _ => {
-                teller.say("saving the active runs; press Ctrl-C again to quit at once");
+                teller.say(tr!("saving the active runs; press Ctrl-C again to quit at once"));
                 let _ = commands.send(SweepCommand::Stop);
             }
             default(super::follow::TICK) => {}
@@ -368,7 +378,7 @@ const MAX_ROWS: usize = 60;
 
 /// How many tasks came out how, and where the tables are.
 fn counts(queue: &Queue, plan: &SweepPlan, path: &Path) -> String {
-    format!(
+    tr!(
         "{}; tables as .csv, .json, .md and .tex in {}",
         queue.done_words(plan),
         quoted(path)

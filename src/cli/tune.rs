@@ -103,7 +103,7 @@ pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
     worker
         .commands
         .send(command)
-        .map_err(|_| Error::Device("the worker stopped".into()))?;
+        .map_err(|_| Error::Device(tr!("the worker stopped").into()))?;
     let ending = follow(&worker, &interrupts, None, &mut store, &mut progress);
     Ok(conclude(&ending, &store))
 }
@@ -123,7 +123,7 @@ fn conclude(ending: &Ending, store: &RunStore) -> ExitCode {
         }
         Ending::RateFound => ExitCode::SUCCESS,
         Ending::NotBegun => {
-            eprintln!("gosling: interrupted before the run started");
+            eprintln!("{}", tr!("gosling: interrupted before the run started"));
             ExitCode::from(INTERRUPTED)
         }
         Ending::Failed { kind, message } => {
@@ -132,7 +132,10 @@ fn conclude(ending: &Ending, store: &RunStore) -> ExitCode {
                 FailureKind::Input => ExitCode::from(2),
                 FailureKind::Changed => {
                     eprintln!(
-                        "gosling: --accept-changes accepts the change and records it in the run"
+                        "{}",
+                        tr!(
+                            "gosling: --accept-changes accepts the change and records it in the run"
+                        )
                     );
                     ExitCode::from(2)
                 }
@@ -151,13 +154,18 @@ fn outcome_code(run: &Run, outcome: &RunOutcome) -> ExitCode {
     match outcome {
         RunOutcome::Finished | RunOutcome::StoppedEarly { .. } => ExitCode::SUCCESS,
         RunOutcome::Stopped { step } => {
-            eprintln!("gosling: stopped after step {step}");
+            eprintln!("{}", tr!("gosling: stopped after step {step}", step));
             say_how_to_resume(run);
             ExitCode::from(INTERRUPTED)
         }
         RunOutcome::Diverged { step, detail } => {
             eprintln!(
-                "gosling: diverged at step {step}, {detail}; the state of the step before is kept"
+                "{}",
+                tr!(
+                    "gosling: diverged at step {step}, {detail}; the state of the step before is kept",
+                    step,
+                    detail
+                )
             );
             ExitCode::FAILURE
         }
@@ -166,8 +174,11 @@ fn outcome_code(run: &Run, outcome: &RunOutcome) -> ExitCode {
 
 fn say_how_to_resume(run: &Run) {
     eprintln!(
-        "gosling: resume with gosling tune --resume {}",
-        quoted(&run.folder)
+        "{}",
+        tr!(
+            "gosling: resume with gosling tune --resume {}",
+            quoted(&run.folder)
+        )
     );
 }
 
@@ -184,13 +195,15 @@ fn take_what_fits(spec: &mut RunSpec) -> Result<String> {
     let forecast = MemoryForecast::read(spec)?;
     let room = room_of(spec.device);
     let Some(has) = room.usable() else {
-        return Ok("the device does not say how much memory it has, so nothing is changed".into());
+        return Ok(
+            tr!("the device does not say how much memory it has, so nothing is changed").into(),
+        );
     };
     let Some(fit) = forecast.fit(spec, room) else {
         let Some(least) = forecast.memory(spec) else {
-            return Ok("nothing is trained, so nothing has to fit".into());
+            return Ok(tr!("nothing is trained, so nothing has to fit").into());
         };
-        let reason = format!(
+        let reason = tr!(
             "needs about {} for a step, of {}, and fits in no setting; choose a smaller model or a shorter data.context_length",
             mebibytes(least.total()),
             mebibytes(has)
@@ -201,12 +214,13 @@ fn take_what_fits(spec: &mut RunSpec) -> Result<String> {
     apply(&fit, spec);
     let takes = forecast.memory(spec).map_or(0, |memory| memory.total());
     let changed = match changed.is_empty() {
-        true => "the run fits as it is".into(),
+        true => tr!("the run fits as it is").into(),
         false => changed.join(" "),
     };
-    Ok(format!(
+    Ok(tr!(
         "{changed}: the largest step takes about {} of {}",
         mebibytes(takes),
-        mebibytes(has)
+        mebibytes(has),
+        changed
     ))
 }

@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &WatchArguments) -> Result<()> {
     let mut mirror = arguments.into.clone().map(Mirror::new).transpose()?;
     let mut child = start(&place, &arguments.program)?;
     let Some(output) = child.stdout.take() else {
-        return Err(lost(&place, "it has no output"));
+        return Err(lost(&place, tr!("it has no output")));
     };
     let mut reader = BufReader::new(output);
     let (mut lines, mut bytes, mut has_begun) = (Lines::default(), Vec::new(), false);
@@ -71,14 +71,16 @@ pub(super) fn run(arguments: &WatchArguments) -> Result<()> {
         let Ok(message) = serde_json::from_slice::<Message>(&bytes) else {
             // What a login prints is no message.
             if has_begun {
-                return Err(lost(&place, "its output cannot be read"));
+                return Err(lost(&place, tr!("its output cannot be read")));
             }
             continue;
         };
         if let Message::Hello { version, .. } = message
             && version != VERSION
         {
-            let reason = "its Gosling uses another version of the protocol; install the same version on both machines";
+            let reason = tr!(
+                "its Gosling uses another version of the protocol; install the same version on both machines"
+            );
             return Err(lost(&place, reason));
         }
         has_begun = true;
@@ -100,10 +102,12 @@ pub(super) fn run(arguments: &WatchArguments) -> Result<()> {
         .map_err(|error| lost(&place, &error.to_string()))?;
     match (status.success(), has_begun) {
         (true, true) => Ok(()),
-        (_, true) => Err(lost(&place, "the connection ended")),
+        (_, true) => Err(lost(&place, tr!("the connection ended"))),
         (_, false) => {
-            let reason =
-                format!("it did not answer ({status}); is Gosling installed there? See --program");
+            let reason = tr!(
+                "it did not answer ({status}); is Gosling installed there? See --program",
+                status
+            );
             Err(lost(&place, &reason))
         }
     }

@@ -30,11 +30,12 @@ impl Default for WindowArguments {
 }
 
 /// Opens the window and returns when it is closed; where there can be none,
-/// says what to do instead.
-pub(super) fn run(arguments: WindowArguments) -> ExitCode {
+/// says what to do instead. Unless a language was asked for, the window has the one
+/// that was chosen in it.
+pub(super) fn run(arguments: WindowArguments, has_language: bool) -> ExitCode {
     arguments.memory.apply();
     let had_console = super::console::leave_own();
-    match open(arguments.runs, arguments.run) {
+    match open(arguments.runs, arguments.run, has_language) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("gosling: {reason}");
@@ -47,11 +48,11 @@ pub(super) fn run(arguments: WindowArguments) -> ExitCode {
 }
 
 #[cfg(feature = "gui")]
-fn open(runs: PathBuf, run: Option<PathBuf>) -> Result<(), String> {
+fn open(runs: PathBuf, run: Option<PathBuf>, has_language: bool) -> Result<(), String> {
     use crate::persist::spec_file::read_spec;
     let draft = run.map(read_spec).transpose();
     let draft = draft.map_err(|error| error.to_string())?;
-    crate::ui::window::open(runs, draft)
+    crate::ui::window::open(runs, draft, has_language)
 }
 
 /// Says it where nobody reads what is printed.
@@ -64,8 +65,8 @@ fn tell(reason: &str) {
 fn tell(_reason: &str) {}
 
 #[cfg(not(feature = "gui"))]
-fn open(runs: PathBuf, _run: Option<PathBuf>) -> Result<(), String> {
-    Err(format!(
+fn open(runs: PathBuf, _run: Option<PathBuf>, _has_language: bool) -> Result<(), String> {
+    Err(tr!(
         "this build has no window; use gosling tune --runs {} on the command line",
         crate::format::shown(&runs)
     ))

@@ -3,7 +3,7 @@
 
 mod turns;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::example::Role;
 use super::lines::require;
@@ -116,6 +116,21 @@ impl Message {
             mark: None,
             is_tool: false,
         }
+    }
+
+    /// As OpenAI has it. An answer stands as one that is given, not learnt.
+    pub fn to_json(&self) -> Value {
+        let mut value = match self.role {
+            Role::System => json!({ "role": "system", "content": self.text }),
+            Role::Assistant => json!({ "role": "assistant", "content": self.text, "weight": 0 }),
+            Role::User | Role::Given | Role::Text => {
+                json!({ "role": "user", "content": self.text })
+            }
+        };
+        if let (Some(thought), Some(fields)) = (&self.thought, value.as_object_mut()) {
+            fields.insert("reasoning_content".into(), thought.as_str().into());
+        }
+        value
     }
 
     /// The thoughts without their tags, and the answer after them.

@@ -1,18 +1,29 @@
-//! Prompts with what makes an answer to them right: a text that it has to be, or a
-//! regular expression that has to be found in it.
+//! Prompts and chats with what makes an answer to them right: a text that it has to be,
+//! or a regular expression that has to be found in it.
 
 use std::path::Path;
 
 use regex::{Regex, RegexBuilder};
 
+use serde_json::Value;
+
+use super::chat::{Message, messages_of};
+use super::example::Role;
 use super::lines::Source;
 use super::loaded::Loaded;
-use super::row::Row;
+use super::row::{Row, kind};
 use super::rows::Rows;
 use crate::error::Result;
 
 /// The fields of an entry that are read.
-const NAMES: [&str; 5] = ["prompt", "answer", "pattern", "completion", "id"];
+const NAMES: [&str; 6] = [
+    "prompt",
+    "messages",
+    "answer",
+    "pattern",
+    "completion",
+    "id",
+];
 /// Bytes that one compiled expression may have.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 /// What ends a model's thoughts.
@@ -52,19 +63,30 @@ fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
         .build()
 }
 
+/// What is asked: a prompt, or the turns of a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asking {
+    /// A prompt.
+    Prompt(String),
+    /// The turns up to the one that is answered, the last of them the user's.
+    Chat(Vec<Message>),
+}
+
 /// A prompt whose answers can be checked.
 #[derive(Debug, Clone)]
 pub struct CheckedPrompt {
     /// Its `id`, else the number of its line.
     pub id: String,
     /// What is asked.
-    pub prompt: String,
+    pub asking: Asking,
     /// What makes an answer right.
     pub check: Check,
 }
 
-/// Reads prompts with `answer` (or `completion`), a text, or `pattern`, a regular
-/// expression, in every form in which training data are read.
+/// Reads prompts, a `prompt` or the `messages` of a chat, with `answer` (or
+/// `completion`), a text, or `pattern`, a regular expression, in every form in which
+/// training data are read. A chat that ends in an answer of the assistant is asked
+/// without it; where nothing else is said, that is the answer.
 ///
 /// # Errors
 /// [`crate::Error::Input`] where no entry can be used; single bad entries are listed
@@ -89,9 +111,11 @@ pub fn read_checked(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Loaded<Check
 
 fn checked(number: u64, mut row: Row) -> Result<CheckedPrompt, String> {
     let id = row.label("id")?.unwrap_or_else(|| format!("line/{number}"));
-    let prompt = row.text("prompt")?;
+    let (asking, given) = asking(&mut row)?;
     let (answer, completion) = (row.label("answer")?, row.label("completion")?);
-    let check = match (row.optional_text("pattern")?, answer.or(completion)) {
+    let pattern = row.optional_text("pattern")?;
+    let given = given.filter(|_| pattern.is_none());
+    let check = match (pattern, answer.or(completion).or(given)) {
         (Some(pattern), None) => match compiled(&pattern) {
             Ok(_) => Check::Pattern(pattern),
             Err(error) => {
@@ -113,7 +137,38 @@ fn checked(number: u64, mut row: Row) -> Result<CheckedPrompt, String> {
             ));
         }
     };
-    Ok(CheckedPrompt { id, prompt, check })
+    Ok(CheckedPrompt { id, asking, check })
+}
+
+/// What is asked, and the answer that stands at the end of a chat.
+fn asking(row: &mut Row) -> Result<(Asking, Option<String>), String> {
+    let (name, turns) = match (row.value("messages"), row.value("prompt")) {
+        (Some(_), Some(_)) => {
+            return Err("has both `messages` and `prompt`; keep the one that is asked".into());
+        }
+        (Some(turns), None) => ("messages", turns),
+        // Others call the turns a prompt.
+        (None, Some(turns @ Value::Array(_))) => ("prompt", turns),
+        (None, Some(Value::String(prompt))) => return Ok((Asking::Prompt(prompt), None)),
+        (None, Some(other)) => {
+            return Err(format!("`prompt` is {}, not a text", kind(&other)));
+        }
+        (None, None) => return Err(row.missing("prompt")),
+    };
+    let fail = |reason: String| format!("`{name}`: {reason}");
+    let turns = match turns {
+        // A cell of a table.
+        Value::String(text) => serde_json::from_str(&text)
+            .map_err(|_| fail("is a text that is no JSON list".into()))?,
+        turns => turns,
+    };
+    let mut turns = messages_of(turns).map_err(fail)?;
+    let is_answer = |turn: &mut Message| turn.role == Role::Assistant;
+    let given = turns.pop_if(is_answer).map(|turn| turn.text);
+    match turns.last() {
+        Some(last) if last.role == Role::User => Ok((Asking::Chat(turns), given)),
+        Some(_) | None => Err(fail("no turn of the user to answer at the end".into())),
+    }
 }
 
 #[cfg(test)]
@@ -144,6 +199,54 @@ mod tests {
         assert!(is_right(1, " Yes, of course"));
         assert!(!is_right(1, "No. Yes") && !is_right(1, "yesterday"));
         assert!(is_right(2, "Paris"));
+    }
+
+    #[test]
+    fn chats_are_asked_up_to_their_last_question() {
+        let loaded = load(
+            "{\"messages\": [{\"role\": \"system\", \"content\": \"Be short.\"}, \
+             {\"role\": \"user\", \"content\": \"2+3?\"}], \"answer\": 5}\n\
+             {\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}, \
+             {\"role\": \"assistant\", \"content\": \"Yes?\"}, \
+             {\"role\": \"user\", \"content\": \"2+4?\"}, \
+             {\"role\": \"assistant\", \"content\": \"6\"}]}\n\
+             {\"prompt\": [{\"role\": \"user\", \"content\": \"Say yes\"}, \
+             {\"role\": \"assistant\", \"content\": \"No\"}], \"pattern\": \"(?i)yes\"}\n",
+        );
+        let items = loaded.unwrap().items;
+        let roles = |idx: usize| match &items[idx].asking {
+            Asking::Chat(turns) => turns.iter().map(|turn| turn.role).collect::<Vec<_>>(),
+            Asking::Prompt(prompt) => panic!("{prompt}"),
+        };
+        assert_eq!(roles(0), [Role::System, Role::User]);
+        assert_eq!(roles(1), [Role::User, Role::Assistant, Role::User]);
+        assert_eq!(roles(2), [Role::User]);
+        assert!(items[0].check.is_right("5") && !items[0].check.is_right("6"));
+        // The answer at the end is what an answer has to be where nothing else is said.
+        assert!(items[1].check.is_right(" 6\n") && !items[1].check.is_right("Yes?"));
+        assert!(items[2].check.is_right("Yes!") && !items[2].check.is_right("No"));
+        let loaded = load(
+            "{\"prompt\": \"a\", \"answer\": \"b\"}\n\
+             {\"messages\": [{\"role\": \"assistant\", \"content\": \"Hi\"}]}\n\
+             {\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}\n\
+             {\"messages\": [], \"prompt\": \"a\", \"answer\": \"b\"}\n\
+             {\"messages\": [{\"role\": \"king\", \"content\": \"Hi\"}], \"answer\": \"b\"}\n",
+        );
+        let reasons: Vec<String> = loaded
+            .unwrap()
+            .bad_lines
+            .iter()
+            .map(|bad| bad.reason.clone())
+            .collect();
+        assert_eq!(reasons.len(), 4, "{reasons:?}");
+        for (reason, part) in reasons.iter().zip([
+            "`messages`: no turn of the user to answer at the end",
+            "no `answer` and no `pattern`",
+            "both `messages` and `prompt`",
+            "`messages`: turn 1: `role` is `king`",
+        ]) {
+            assert!(reason.contains(part), "{reason}");
+        }
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub use benchmark::{Benchmark, Split};
 #[cfg(test)]
 pub(crate) use binidx::{binidx, documents};
 pub use chat::{Layout, Message, messages_of};
-pub use checked::{Check, CheckedPrompt, load_checked, read_checked};
+pub use checked::{Asking, Check, CheckedPrompt, load_checked, read_checked};
 pub use example::{Example, LossOn, Role, Turn};
 pub use item::{Item, Task};
 pub(crate) use learnt::leave_out_single_tokens;

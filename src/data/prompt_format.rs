@@ -121,6 +121,17 @@ impl PromptFormat {
         Ok(text)
     }
 
+    /// Whether a chat whose turns begin with these can be trained on.
+    ///
+    /// # Errors
+    /// A turn that this format has no form for, in words.
+    pub fn check_chat(&self, messages: &[Message]) -> Result<(), String> {
+        match self.is_plain() {
+            true => Err(format!("the template {} has no form for chats", self.name)),
+            false => self.parts(messages).map(drop),
+        }
+    }
+
     /// How the answer begins that the prompt's last words begin, which clients are to
     /// see: thoughts with their opening tag.
     pub fn begun_answer(&self) -> &'static str {

@@ -32,6 +32,7 @@ pub(super) fn state() -> TunedState {
         n_head: 2,
         head_size: 2,
         layers: (0..2).map(layer).collect(),
+        shifts: None,
     }
 }
 
@@ -173,6 +174,7 @@ pub(super) fn vocabulary() -> Vec<u8> {
 /// A model of one layer, small enough to be changed as a whole: official names, f16.
 fn tiny_model() -> Vec<Stored> {
     let config = ModelConfig {
+        architecture: crate::model::Architecture::Rwkv7,
         n_layer: 1,
         n_embd: 32,
         n_head: 2,

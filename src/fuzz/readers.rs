@@ -135,6 +135,7 @@ fn descriptions() {
 #[test]
 fn raw_states() {
     let model = ModelConfig {
+        architecture: crate::model::Architecture::Rwkv7,
         n_layer: 2,
         n_embd: 4,
         n_head: 2,

@@ -107,7 +107,10 @@ impl Hub {
             .filter(|uri| has_scheme(uri))
             .and_then(Uri::host);
         let Some(host) = host else {
-            let reason = format!("\"{endpoint}\" is not an address; write https://HOST");
+            let reason = tr!(
+                "\"{endpoint}\" is not an address; write https://HOST",
+                endpoint
+            );
             return Err(Error::spec(ENDPOINT, reason));
         };
         let patience = Patience {
@@ -143,7 +146,7 @@ impl Hub {
             repository, file, ..
         } = wanted;
         let url = format!("{}/{repository}/resolve/main/{file}", self.endpoint);
-        let no_url = |_| Trouble::ForGood(format!("{url} is not an address"));
+        let no_url = |_| Trouble::ForGood(tr!("{url} is not an address", url));
         url.parse().map_err(no_url)
     }
 
@@ -205,12 +208,16 @@ impl Hub {
                 return Ok((response, told));
             }
             if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-                let reason = format!("{} redirects to {next}, which is not encrypted", host(&url));
+                let reason = tr!(
+                    "{} redirects to {next}, which is not encrypted",
+                    host(&url),
+                    next
+                );
                 return Err(Trouble::ForGood(reason));
             }
             url = next;
         }
-        let reason = format!("{} redirects too many times", self.host());
+        let reason = tr!("{} redirects too many times", self.host());
         Err(Trouble::ForGood(reason))
     }
 
@@ -220,16 +227,24 @@ impl Hub {
             repository, file, ..
         } = wanted;
         match status {
-            404 | 410 => Trouble::ForGood(format!(
+            404 | 410 => Trouble::ForGood(tr!(
                 "{host} has no file {file} in {repository}; see {}",
-                wanted.page()
+                wanted.page(),
+                host,
+                file,
+                repository
             )),
-            401 | 403 => Trouble::ForGood(format!(
+            401 | 403 => Trouble::ForGood(tr!(
                 "{host} gives {file} only to users who have signed in (status {status}); sign in and download it from {}",
-                wanted.page()
+                wanted.page(),
+                host,
+                file,
+                status
             )),
-            _ => Trouble::ForNow(format!(
-                "{host} answered with status {status}; try again later"
+            _ => Trouble::ForNow(tr!(
+                "{host} answered with status {status}; try again later",
+                host,
+                status
             )),
         }
     }
@@ -262,12 +277,12 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 fn host(url: &Uri) -> &str {
-    url.authority().map_or("the server", |of| of.as_str())
+    url.authority().map_or(tr!("the server"), |of| of.as_str())
 }
 
 /// Where an answer leads.
 fn location(from: &Uri, headers: &HeaderMap) -> std::result::Result<Uri, Trouble> {
-    let nowhere = || Trouble::ForGood(format!("{} redirects to no valid address", host(from)));
+    let nowhere = || Trouble::ForGood(tr!("{} redirects to no valid address", host(from)));
     let to = text(headers, "location").ok_or_else(nowhere)?;
     let scheme = from.scheme_str().unwrap_or("https");
     let absolute = if let Some(rest) = to.strip_prefix("//") {
@@ -289,17 +304,17 @@ fn failed(url: &Uri, error: &ureq::Error) -> Trouble {
     let host = host(url);
     match error {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => {
-            Trouble::Unreachable(format!("{host} cannot be reached"))
+            Trouble::Unreachable(tr!("{host} cannot be reached", host))
         }
         ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            Trouble::Unreachable(format!("{host} cannot be reached"))
+            Trouble::Unreachable(tr!("{host} cannot be reached", host))
         }
-        ureq::Error::Timeout(of) => Trouble::ForNow(format!("{host} does not answer ({of})")),
+        ureq::Error::Timeout(of) => Trouble::ForNow(tr!("{host} does not answer ({of})", host, of)),
         ureq::Error::ConnectProxyFailed(reason) => {
-            Trouble::Unreachable(format!("the proxy cannot reach {host}, {reason}"))
+            Trouble::Unreachable(tr!("the proxy cannot reach {host}, {reason}", host, reason))
         }
         ureq::Error::InvalidProxyUrl => {
-            Trouble::ForGood("the proxy's address is not valid; check HTTPS_PROXY".into())
+            Trouble::ForGood(tr!("the proxy's address is not valid; check HTTPS_PROXY").into())
         }
         other => Trouble::ForNow(format!("{host}: {other}")),
     }

@@ -31,6 +31,7 @@ pub struct Published {
 const fn shape(n_layer: usize, n_embd: usize, ranks: [usize; 4]) -> ModelConfig {
     let [decay_rank, iclr_rank, value_rank, gate_rank] = ranks;
     ModelConfig {
+        architecture: crate::model::Architecture::Rwkv7,
         n_layer,
         n_embd,
         n_head: n_embd / 64,
@@ -150,8 +151,10 @@ impl HubFile {
             }
             _ => {
                 let names = PUBLISHED.map(|of| of.name).join(", ");
-                let reason = format!(
-                    "\"{name}\" is unknown; choose {names}, or name a file of the hub as OWNER/REPOSITORY/FILE"
+                let reason = tr!(
+                    "\"{name}\" is unknown; choose {names}, or name a file of the hub as OWNER/REPOSITORY/FILE",
+                    name,
+                    names
                 );
                 return Err(Error::spec("NAME", reason));
             }
@@ -161,7 +164,7 @@ impl HubFile {
             !part.is_empty() && !part.starts_with('.') && part.chars().all(is_allowed)
         };
         if !parts.iter().all(is_plain) {
-            let reason = format!("\"{name}\" is not a file of the hub");
+            let reason = tr!("\"{name}\" is not a file of the hub", name);
             return Err(Error::spec("NAME", reason));
         }
         Ok(Self {

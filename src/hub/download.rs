@@ -56,10 +56,12 @@ impl Checked {
     /// In words.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Known => "its SHA-256 is the published one",
-            Self::Server => "its SHA-256 is the one that the server states",
-            Self::SizeOnly => "its size is right; the server states no checksum",
-            Self::Nothing => "it was not checked; the server states neither size nor checksum",
+            Self::Known => mark!("its SHA-256 is the published one"),
+            Self::Server => mark!("its SHA-256 is the one that the server states"),
+            Self::SizeOnly => mark!("its size is right; the server states no checksum"),
+            Self::Nothing => {
+                mark!("it was not checked; the server states neither size nor checksum")
+            }
         }
     }
 }
@@ -92,7 +94,7 @@ pub fn download(
 ) -> Result<Got> {
     let target = folder.join(wanted.local_name());
     let by_hand = || {
-        format!(
+        tr!(
             "download {} from {} elsewhere and put it into {}, or name a mirror in HF_ENDPOINT",
             wanted.local_name(),
             wanted.page(),
@@ -139,8 +141,10 @@ pub fn download(
         return Err(match trouble {
             Trouble::ForNow(reason) if kept > 0 => {
                 let kept = file_size(kept);
-                let reason = format!(
-                    "{reason}; {kept} are downloaded, and the next try continues from there"
+                let reason = tr!(
+                    "{reason}; {kept} are downloaded, and the next try continues from there",
+                    reason,
+                    kept
                 );
                 Error::input(&target, "download", reason)
             }
@@ -152,8 +156,10 @@ pub fn download(
         && *want != sha256
     {
         part.remove();
-        let reason = format!(
-            "the downloaded file has the SHA-256 {sha256}, expected {want}; it was removed; try again or use another mirror"
+        let reason = tr!(
+            "the downloaded file has the SHA-256 {sha256}, expected {want}; it was removed; try again or use another mirror",
+            sha256,
+            want
         );
         return Err(Error::input(&target, "download", reason));
     }
@@ -172,14 +178,19 @@ fn expected(wanted: &HubFile, told: FileFacts) -> Result<(FileFacts, Checked), T
         let HubFile {
             repository, file, ..
         } = wanted;
-        Trouble::ForGood(format!(
-            "the server's file has the {what} {there}, the published one {known}; to take the server's, name {repository}/{file}"
+        Trouble::ForGood(tr!(
+            "the server's file has the {what} {there}, the published one {known}; to take the server's, name {repository}/{file}",
+            what,
+            there,
+            known,
+            repository,
+            file
         ))
     };
     if let (Some(known), Some(there)) = (wanted.bytes, told.bytes)
         && known != there
     {
-        return Err(differ("size", &known, &there));
+        return Err(differ(tr!("size"), &known, &there));
     }
     if let (Some(known), Some(there)) = (&wanted.sha256, &told.sha256)
         && known != there
@@ -209,18 +220,25 @@ fn found(
     let metadata = fs::metadata(&target).map_err(|error| Error::io("read", &target, error))?;
     let bytes = metadata.len();
     let other = |what: String| {
-        let reason = format!("exists already with {what}; move it away to download it again");
+        let reason = tr!(
+            "exists already with {what}; move it away to download it again",
+            what
+        );
         Error::input(&target, "download", reason)
     };
     if let Some(want) = expected.bytes
         && want != bytes
     {
-        return Err(other(format!("{bytes} bytes instead of {want}")));
+        return Err(other(tr!("{bytes} bytes instead of {want}", bytes, want)));
     }
     if let Some(want) = &expected.sha256 {
         let sha256 = sha256_of(&target, &mut |read| tell(Stage::Checking(read)))?;
         if *want != sha256 {
-            return Err(other(format!("the SHA-256 {sha256} instead of {want}")));
+            return Err(other(tr!(
+                "the SHA-256 {sha256} instead of {want}",
+                sha256,
+                want
+            )));
         }
     }
     Ok(Got {
@@ -235,8 +253,10 @@ fn check_room(hub: &Hub, folder: &Path, needed: u64) -> Result<()> {
     match (hub.room)(folder) {
         Some(free) if free < needed + SPARE => {
             let (needed, free) = (file_size(needed), file_size(free));
-            let reason = format!(
-                "{needed} more are needed and {free} are free; free some space or choose a folder on another disk"
+            let reason = tr!(
+                "{needed} more are needed and {free} are free; free some space or choose a folder on another disk",
+                needed,
+                free
             );
             Err(Error::input(folder, "download", reason))
         }
@@ -338,13 +358,13 @@ fn fetch_once(
             Some((first, whole)) if first == from => whole,
             Some(_) | None => {
                 part.restart()?;
-                let reason = format!("{} sends another part than the one requested", hub.host());
+                let reason = tr!("{} sends another part than the one requested", hub.host());
                 return Err(Trouble::ForNow(reason));
             }
         },
         416 => {
             part.restart()?;
-            let reason = format!("{} does not continue the file", hub.host());
+            let reason = tr!("{} does not continue the file", hub.host());
             return Err(Trouble::ForNow(reason));
         }
         // It sends the file from its start whatever was asked for.
@@ -356,7 +376,12 @@ fn fetch_once(
     if let (Some(want), Some(whole)) = (expected.bytes, whole)
         && want != whole
     {
-        let reason = format!("{} sends {whole} bytes instead of {want}", hub.host());
+        let reason = tr!(
+            "{} sends {whole} bytes instead of {want}",
+            hub.host(),
+            whole,
+            want
+        );
         return Err(Trouble::ForGood(reason));
     }
     let total = expected.bytes.or(whole);
@@ -379,7 +404,7 @@ fn fetch_once(
         };
         if total.is_some_and(|total| done + n as u64 > total) {
             part.restart()?;
-            let reason = format!("{} sends more bytes than the file has", hub.host());
+            let reason = tr!("{} sends more bytes than the file has", hub.host());
             return Err(Trouble::ForGood(reason));
         }
         part.add(&buffer[..n])?;
@@ -389,7 +414,7 @@ fn fetch_once(
         true => Ok(()),
         false => {
             let why = broke_off.map_or(String::new(), |why| format!(" ({why})"));
-            let reason = format!("the connection to {} broke off{why}", hub.host());
+            let reason = tr!("the connection to {} broke off{why}", hub.host(), why);
             Err(Trouble::ForNow(reason))
         }
     }

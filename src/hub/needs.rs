@@ -42,6 +42,7 @@ pub fn needs(config: &ModelConfig, room: Room) -> [Need; 4] {
             branch: None,
             adapters: None,
             window: None,
+            token_shifts: false,
         };
         let estimate = MemoryEstimate::new(config, &shape);
         Need {

@@ -45,7 +45,7 @@ impl PartFile {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let reason = "another process is downloading this file";
+                let reason = tr!("another process is downloading this file");
                 return Err(Error::input(target, "download", reason));
             }
             // Some network disks have no locks.

@@ -15,6 +15,7 @@
 //! | [`matrix`] | frozen matrices in 32, 16, 8 or 4 bits |
 //! | [`product`] | products of matrices, with what is done before and after |
 //! | [`loss`] | cross entropy and its gradient |
+//! | [`rms_norm`], [`short_conv`], [`silu`] | what Gated DeltaNet has beside them, in Burn operations on every device |
 //!
 //! In every folder `mod.rs` has the types, the choice between CPU and GPU and the
 //! reference, `cpu` the code for the CPU, `gpu/mod.rs` the launches and the other
@@ -37,6 +38,9 @@ pub mod matrix;
 pub mod measure;
 pub mod norm;
 pub mod product;
+pub mod rms_norm;
+pub mod short_conv;
+pub mod silu;
 pub mod token_mix;
 pub mod wkv7;
 

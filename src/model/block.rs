@@ -1,4 +1,4 @@
-//! One layer: time mixing, then channel mixing, each on a normalised input and
+//! One layer of RWKV-7: time mixing, then channel mixing, each on a normalised input and
 //! added to the residual stream.
 
 use burn::tensor::{Int, Tensor};
@@ -6,8 +6,9 @@ use burn::tensor::{Int, Tensor};
 use super::adapter::{AdapterPass, AdaptersBack};
 use super::carried::{Around, LayerCarried};
 use super::channel_mix::{ChannelMix, ChannelMixTape};
+use super::pass::{BlockGradients, Keep, LayerOutput};
 use super::state::LayerState;
-use super::time_mix::{BlockGradients, FirstValue, Keep, TimeMix, TimeMixState, TimeMixTape};
+use super::time_mix::{FirstValue, TimeMix, TimeMixState, TimeMixTape};
 
 /// The frozen parameters of one layer.
 #[derive(Debug, Clone)]
@@ -37,18 +38,6 @@ impl BlockTape {
     }
 }
 
-/// What a layer gives.
-pub(super) struct BlockOutput {
-    /// The residual stream behind, [B, T, C].
-    pub x: Tensor<3>,
-    /// The first layer's value, [B, T, C].
-    pub v_first: Tensor<3>,
-    /// The state after the last token.
-    pub state: LayerState,
-    /// What the backward pass reads.
-    pub tape: Option<BlockTape>,
-}
-
 impl Block {
     /// Takes the residual stream `x` [B, T, C] and the state through the layer.
     pub fn forward(
@@ -57,7 +46,7 @@ impl Block {
         v_first: Option<Tensor<3>>,
         state: LayerState,
         keep: Keep,
-    ) -> BlockOutput {
+    ) -> LayerOutput<BlockTape> {
         let before = TimeMixState {
             last: state.time_shift,
             wkv: state.wkv,
@@ -69,17 +58,19 @@ impl Block {
         let mixed = self
             .time_mix
             .forward(x, before, v_first, keep, &mut adapters);
+        let Some(last) = state.channel_shift else {
+            unreachable!("the state is that of RWKV-7")
+        };
         let (x, channel_shift, channel_mix) =
-            self.channel_mix
-                .forward(mixed.x, state.channel_shift, &mut adapters);
-        BlockOutput {
+            self.channel_mix.forward(mixed.x, last, &mut adapters);
+        LayerOutput {
             x,
-            v_first: mixed.v_first,
+            v_first: Some(mixed.v_first),
             state: LayerState {
                 time_shift: mixed.state.last,
                 wkv: mixed.state.wkv,
                 branch: mixed.state.branch,
-                channel_shift,
+                channel_shift: Some(channel_shift),
                 adapters: state.adapters,
             },
             tape: mixed.tape.map(|time_mix| BlockTape {

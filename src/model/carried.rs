@@ -10,11 +10,29 @@ pub struct CarriedGradients {
     pub(super) layers: Vec<LayerCarried>,
 }
 
+impl CarriedGradients {
+    /// Of the token shifts in front, summed over the batch: of the last inputs of time
+    /// mixing and of channel mixing, [2, C] a layer.
+    ///
+    /// # Panics
+    /// If the pass did not reach them ([`super::TapeOptions::token_shifts`]).
+    pub fn token_shifts(&self) -> Vec<Tensor<2>> {
+        let layers = self.layers.iter().map(|layer| {
+            let both = [&layer.time_shift, &layer.channel_shift].map(|shift| match shift {
+                Some(shift) => shift.clone().sum_dim(0),
+                None => unreachable!("the pass ends in front of time mixing"),
+            });
+            Tensor::cat(both.to_vec(), 0)
+        });
+        layers.collect()
+    }
+}
+
 /// Gradients of what one layer hands on, for every text of the batch. What no tuned
 /// number reaches has none.
 #[derive(Debug, Clone)]
 pub(super) struct LayerCarried {
-    /// Of the last input of time mixing, [B, C].
+    /// Of what mixing over time reads of the tokens before, [B, n].
     pub time_shift: Option<Tensor<2>>,
     /// Of S, [B, H, N, N].
     pub wkv: Tensor<4>,

@@ -8,8 +8,8 @@
 //! file claims about itself is compared with its real size before it is used, and
 //! nothing in it is run.
 //!
-//! A model may be in several files, and in any of the dialects in which RWKV-7 is
-//! published. Its tensors are seen by their official names and in their official
+//! A model may be in several files, and one of RWKV-7 in any of the dialects in which
+//! it is published. Its tensors are seen by their official names and in their official
 //! shapes; where and how they lie in the files says the table of the [`Dialect`].
 //!
 //! | dialect | files |
@@ -21,6 +21,8 @@
 //! | web-rwkv, Ai00 | `.st` |
 //! | rwkv.cpp | `.bin` in FP32, FP16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 |
 //! | llama.cpp | `.gguf` of the architecture `rwkv7` in F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K |
+//!
+//! Gated DeltaNet is read by the names of fla, which are the official ones there.
 //!
 //! A Hugging Face folder has `model.safetensors`, or several files with
 //! `model.safetensors.index.json`. Quantised tensors are widened where they are
@@ -60,7 +62,7 @@ pub(crate) use dialect::written_tests;
 pub use fingerprint::{content_digits, is_same_content, short_fingerprint};
 #[cfg(test)]
 pub(crate) use folder::files_of;
-use folder::{Shards, Weights, check_config, weights_at};
+use folder::{Shards, Weights, check_config, config_in, weights_at};
 pub use folder::{files, has_ending_of_weights, is_model_folder, stamp};
 use source::Source;
 pub(crate) use tensor_view::shown;
@@ -78,6 +80,8 @@ pub struct Checkpoint {
     dialect: Option<Dialect>,
     tensors: BTreeMap<String, Entry>,
     metadata: BTreeMap<String, String>,
+    /// What `config.json` beside the files says, where there is one.
+    model_config: Option<serde_json::Value>,
 }
 
 /// How a tensor is read.
@@ -165,7 +169,8 @@ impl Checkpoint {
             Weights::Shards(shards) => {
                 let folder = shards.index.parent().unwrap_or(Path::new(""));
                 check_config(folder)?;
-                Self::from_shards(path, &shards)
+                let checkpoint = Self::from_shards(path, &shards)?;
+                Ok(checkpoint.beside(config_in(folder)))
             }
             Weights::File(file) => {
                 if path.is_dir() {
@@ -173,9 +178,26 @@ impl Checkpoint {
                 }
                 let source = Source::open(&file)?;
                 let (format, index) = source.index(&file)?;
-                Self::translated(path, vec![source], format, index)
+                let checkpoint = Self::translated(path, vec![source], format, index)?;
+                let folder = file.parent().unwrap_or(Path::new(""));
+                Ok(checkpoint.beside(config_in(folder)))
             }
         }
+    }
+
+    /// The same with what `config.json` says.
+    #[must_use]
+    pub fn beside(self, model_config: Option<serde_json::Value>) -> Self {
+        Self {
+            model_config,
+            ..self
+        }
+    }
+
+    /// What `config.json` beside the weights says, where there is one. Only for what
+    /// no tensor says: it may be of another model where a file was opened by its name.
+    pub fn model_config(&self) -> Option<&serde_json::Value> {
+        self.model_config.as_ref()
     }
 
     /// Reads a checkpoint that is in memory; `name` stands for the file in
@@ -248,6 +270,7 @@ impl Checkpoint {
             dialect,
             tensors,
             metadata: index.metadata,
+            model_config: None,
         })
     }
 

@@ -1,6 +1,7 @@
-//! The dimensions of an RWKV-7 (x070) model, read from the names and shapes of
-//! its tensors and from nothing else: file names lie, and the ranks of released
-//! models follow no formula.
+//! The architecture and the dimensions of a model. Those of RWKV-7 (x070) are read
+//! from the names and shapes of its tensors and from nothing else: file names lie, and
+//! the ranks of released models follow no formula. Gated DeltaNet has a `config.json`
+//! too, for what no shape says.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,14 +9,22 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, shown};
 
+mod architecture;
+mod delta_net;
 mod variants;
+
+pub use architecture::Architecture;
+pub(super) use delta_net::Settings as DeltaNetSettings;
 
 /// The dimensions of a model. Names as in the glossary; sizes in elements.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ModelConfig {
+    /// Which recurrence it is, and what is around it.
+    #[serde(default)]
+    pub architecture: Architecture,
     /// L, the number of blocks.
     pub n_layer: usize,
-    /// C, the width: `n_head` times `head_size`.
+    /// C, the width; `n_head` times `head_size` in RWKV-7.
     pub n_embd: usize,
     /// H, the heads of a layer.
     pub n_head: usize,
@@ -23,15 +32,16 @@ pub struct ModelConfig {
     pub head_size: usize,
     /// V, the rows of the embedding, which may be more than the tokens.
     pub vocab_size: usize,
-    /// The width inside channel mixing; 4 C in released models.
+    /// The width inside channel mixing, or SwiGLU; 4 C in released RWKV-7 models.
     pub n_ffn: usize,
-    /// Rank of the decay's low-rank matrices `w1`, `w2`.
+    /// Rank of the decay's low-rank matrices `w1`, `w2`; 0 in other architectures.
     pub decay_rank: usize,
-    /// Rank of the in-context learning rate's `a1`, `a2`.
+    /// Rank of the in-context learning rate's `a1`, `a2`; 0 in other architectures.
     pub iclr_rank: usize,
-    /// Rank of the value residual's `v1`, `v2`; 0 for a model of one layer.
+    /// Rank of the value residual's `v1`, `v2`; 0 for a model of one layer and in
+    /// other architectures.
     pub value_rank: usize,
-    /// Rank of the gate's `g1`, `g2`.
+    /// Rank of the gate's `g1`, `g2`; 0 in other architectures.
     pub gate_rank: usize,
 }
 
@@ -65,6 +75,9 @@ impl ModelConfig {
     /// or all tensors that are missing, unknown or of another shape than the
     /// rest of the model asks for.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
+        if Architecture::of(checkpoint) == Architecture::GatedDeltaNet {
+            return delta_net::read(checkpoint);
+        }
         let refuse = |reason: String| Error::input(checkpoint.file(), "tensors", reason);
         if let Some(reason) = variants::refusal(checkpoint) {
             return Err(refuse(reason));
@@ -96,6 +109,29 @@ impl ModelConfig {
     /// [out, in]; `w1`, `a1`, `v1`, `g1` are [n_embd, rank] and their partners
     /// [rank, n_embd].
     pub fn expected_tensors(&self) -> Vec<(String, Vec<usize>)> {
+        match self.architecture {
+            Architecture::Rwkv7 => self.rwkv7_tensors(),
+            Architecture::GatedDeltaNet => delta_net::tensors(self),
+        }
+    }
+
+    /// H N, the channels of all heads together.
+    pub fn head_channels(&self) -> usize {
+        self.n_head * self.head_size
+    }
+
+    /// Numbers that a text carries beside S in a layer: of mixing over time, and of
+    /// the feed-forward part.
+    pub fn shift_sizes(&self) -> [usize; 2] {
+        match self.architecture {
+            Architecture::Rwkv7 => [self.n_embd, self.n_embd],
+            Architecture::GatedDeltaNet => {
+                [(delta_net::CONV_TAPS - 1) * 3 * self.head_channels(), 0]
+            }
+        }
+    }
+
+    fn rwkv7_tensors(&self) -> Vec<(String, Vec<usize>)> {
         let width = self.n_embd;
         let mut tensors = vec![
             (EMBEDDING.to_owned(), vec![self.vocab_size, width]),
@@ -130,7 +166,10 @@ impl ModelConfig {
             .iter()
             .map(|(_, s)| s.iter().product::<usize>())
             .sum();
-        n_used + self.n_embd * (1 + 2 * self.value_rank)
+        match self.architecture {
+            Architecture::Rwkv7 => n_used + self.n_embd * (1 + 2 * self.value_rank),
+            Architecture::GatedDeltaNet => n_used,
+        }
     }
 
     fn time_mix_tensors(&self, layer: usize) -> Vec<(&'static str, Vec<usize>)> {
@@ -206,6 +245,7 @@ impl ModelConfig {
             (0, 0)
         };
         let config = Self {
+            architecture: Architecture::Rwkv7,
             n_layer,
             n_embd,
             n_head,
@@ -257,7 +297,14 @@ impl ModelConfig {
         let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
         let unknown = |name: &&str| !known.contains(name) && !is_unused(name);
         let unknown = checkpoint.names().filter(unknown);
-        problems.extend(unknown.map(|name| format!("{} is not part of RWKV-7", shown(name))));
+        let not_part = |name| {
+            format!(
+                "{} is not part of {}",
+                shown(name),
+                self.architecture.name()
+            )
+        };
+        problems.extend(unknown.map(not_part));
         problems
     }
 }
@@ -266,19 +313,23 @@ impl fmt::Display for ModelConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "RWKV-7 L{} C{} H{} N{}, vocabulary {}, ffn {}, ranks {}/{}/{}/{}, {:.1} M parameters",
+            "{} L{} C{} H{} N{}, vocabulary {}, ffn {}",
+            self.architecture.name(),
             self.n_layer,
             self.n_embd,
             self.n_head,
             self.head_size,
             self.vocab_size,
             self.n_ffn,
-            self.decay_rank,
-            self.iclr_rank,
-            self.value_rank,
-            self.gate_rank,
-            self.n_params() as f64 / 1e6,
-        )
+        )?;
+        if self.architecture == Architecture::Rwkv7 {
+            write!(
+                f,
+                ", ranks {}/{}/{}/{}",
+                self.decay_rank, self.iclr_rank, self.value_rank, self.gate_rank,
+            )?;
+        }
+        write!(f, ", {:.1} M parameters", self.n_params() as f64 / 1e6)
     }
 }
 

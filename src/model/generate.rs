@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::state::{ModelState, Start};
-use super::{Rwkv7, TextStart};
+use super::{Model, TextStart};
 use crate::error::{Error, Result};
 
 /// Tokens of a prompt that are read at once: bounds the memory of a long one.
@@ -12,7 +12,7 @@ const PROMPT_PART: usize = 512;
 /// A text on its way: the state after it, and what the model expects next.
 #[derive(Debug, Clone)]
 pub struct Generation<'a> {
-    model: &'a Rwkv7,
+    model: &'a Model,
     device: &'a Device,
     state: ModelState,
     logits: Vec<f32>,
@@ -25,7 +25,7 @@ impl<'a> Generation<'a> {
     /// # Errors
     /// As [`Self::after`].
     pub fn new(
-        model: &'a Rwkv7,
+        model: &'a Model,
         device: &'a Device,
         start: Option<&Start>,
         prompt: &[u32],
@@ -40,7 +40,7 @@ impl<'a> Generation<'a> {
     /// [`Error::Spec`] for a token that the model does not have, and
     /// [`Error::Device`].
     pub fn after(
-        model: &'a Rwkv7,
+        model: &'a Model,
         device: &'a Device,
         start: Option<&Start>,
         text_start: TextStart,
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_prompt_read_in_parts_gives_the_logits_of_the_whole() {
         let device = Device::flex();
-        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
         let prompt: Vec<u32> = (0..PROMPT_PART as u32 + 40).map(|i| 1 + i % 300).collect();
         let (n_whole, n_pushed) = (PROMPT_PART + 37, 3);
         let mut text = Generation::new(&model, &device, None, &prompt[..n_whole]).unwrap();

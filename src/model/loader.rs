@@ -18,6 +18,8 @@ use crate::kernels::token_mix::TokenMix;
 use crate::kernels::wkv7::prepare::Prepare;
 use crate::kernels::wkv7::readout::Readout;
 
+mod delta_net;
+
 /// LayerNorm's epsilon (RWKV-LM x070).
 const LAYER_NORM_EPSILON: f64 = 1e-5;
 /// The group norm's epsilon (RWKV-LM x070).

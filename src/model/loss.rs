@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
-use super::Rwkv7;
+use super::Model;
 use super::linear::{linear_backward, rows, tokens};
 use crate::kernels::loss::{Gradient, cross_entropy, cross_entropy_in_halves};
 use crate::kernels::product::reads_halves;
@@ -18,7 +18,7 @@ pub(crate) fn positions_of_a_part(n_vocab: usize) -> usize {
     (MAX_LOGITS / n_vocab.max(1)).max(1)
 }
 
-/// What [`Rwkv7::loss`] is asked for.
+/// What [`Model::loss`] is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossOptions {
     /// The gradient is that of the summed loss times this; none without it.
@@ -27,7 +27,7 @@ pub struct LossOptions {
     pub l2wrap: bool,
 }
 
-/// What [`Rwkv7::loss`] gives.
+/// What [`Model::loss`] gives.
 #[derive(Debug, Clone)]
 pub struct Loss {
     /// Nats, summed over the positions: `[1]`.
@@ -36,7 +36,7 @@ pub struct Loss {
     pub dx: Option<Tensor<3>>,
 }
 
-impl Rwkv7 {
+impl Model {
     /// The loss of predicting `targets` at the positions `at`, each
     /// `batch_idx * T + t`, of the residual stream `x` [B, T, C] that
     /// [`Self::forward_taped`] gave. No position comes twice.

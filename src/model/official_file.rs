@@ -8,9 +8,9 @@ use std::path::Path;
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 
-use super::ModelConfig;
 use super::checkpoint::torch_writer::{PthTensor, write_archive};
 use super::checkpoint::{Checkpoint, TensorDType, TensorView};
+use super::{Architecture, ModelConfig};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 
@@ -52,7 +52,7 @@ pub type Added<'a> = dyn Fn(&str) -> Option<Vec<f32>> + 'a;
 /// F16. `narrow` is another type for all: BF16, F16 or F32.
 ///
 /// # Errors
-/// As [`ModelConfig::from_checkpoint`]; numbers that the type does not hold; a file
+/// As [`ModelConfig::from_checkpoint`]; a model that is no RWKV-7; numbers that the type does not hold; a file
 /// that cannot be written or reads back as another.
 pub fn write_official(
     checkpoint: &Checkpoint,
@@ -77,6 +77,13 @@ pub fn write_changed(
 ) -> Result<OfficialReport> {
     let path = path.as_ref();
     let config = ModelConfig::from_checkpoint(checkpoint)?;
+    if config.architecture != Architecture::Rwkv7 {
+        let reason = format!(
+            "is {}, which has no names but those of its file; copy the folder instead",
+            config.architecture.name()
+        );
+        return Err(Error::input(checkpoint.file(), "model", reason));
+    }
     let tensors = officials(checkpoint, &config, narrow, added);
     check_range(checkpoint, &tensors)?;
     write_atomic(path, |file| match format {

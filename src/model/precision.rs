@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::kernels::device::OpenDevice;
 use crate::kernels::matrix::Storage;
 
-/// Storage of the frozen matrices. Sums, activations, the state and its
-/// recurrence are 32-bit floats always; a GPU with matrix units multiplies 16-bit
-/// factors where the matrices do not have 32 bits.
+/// Storage of the frozen matrices. Sums, activations and the state are 32-bit floats
+/// always; a GPU with matrix units multiplies 16-bit factors, in the recurrence too,
+/// where the matrices do not have 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Precision {
     /// The widest that fits into the device's memory.
@@ -51,8 +51,11 @@ impl Role {
         };
         match (name, last) {
             (_, "r_k") => None,
-            ("emb.weight", _) => Some(Self::Table),
-            ("head.weight", _) => Some(Self::Head),
+            ("emb.weight" | "model.embeddings.weight", _) => Some(Self::Table),
+            ("head.weight" | "lm_head.weight", _) => Some(Self::Head),
+            _ if name.ends_with(".a_proj.weight") || name.ends_with(".b_proj.weight") => {
+                Some(Self::LowRank)
+            }
             (_, "weight") => Some(Self::Layer),
             _ => Some(Self::LowRank),
         }
@@ -98,7 +101,9 @@ impl Precision {
 
     /// The 16-bit type that loses the least of a file's numbers.
     pub fn halves_of(checkpoint: &Checkpoint) -> Self {
-        match checkpoint.tensor("head.weight").map(|head| head.dtype) {
+        let head = ["head.weight", "lm_head.weight"];
+        let head = head.iter().find_map(|name| checkpoint.tensor(name));
+        match head.map(|head| head.dtype) {
             // Scales of blocks are such floats.
             Some(TensorDType::F16 | TensorDType::Blocks(_)) => Self::F16,
             Some(_) | None => Self::BF16,

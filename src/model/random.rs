@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use half::f16;
 use safetensors::{Dtype, tensor::TensorView};
 
-use super::ModelConfig;
 use super::checkpoint::Checkpoint;
+use super::{Architecture, ModelConfig};
 use crate::error::{Error, Result};
 use crate::random::SplitMix64;
 
 /// The dimensions of the official 0.1B model.
 pub const SHAPE_0_1B: ModelConfig = ModelConfig {
+    architecture: Architecture::Rwkv7,
     n_layer: 12,
     n_embd: 768,
     n_head: 12,
@@ -89,7 +90,7 @@ mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
 
     use super::*;
-    use crate::model::Rwkv7;
+    use crate::model::Model;
     use crate::model::state::ModelState;
 
     #[test]
@@ -106,7 +107,7 @@ mod tests {
         let checkpoint = random_checkpoint(&config, 1).unwrap();
         assert_eq!(ModelConfig::from_checkpoint(&checkpoint).unwrap(), config);
         let device = Device::flex();
-        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
         let ids = Tensor::from_data(
             TensorData::new((0..40).collect::<Vec<i32>>(), [1, 40]),
             &device,

@@ -16,13 +16,16 @@ pub struct ModelState {
 /// The recurrent state of one layer.
 #[derive(Debug, Clone)]
 pub struct LayerState {
-    /// The last input of time mixing, after its LayerNorm, [B, C].
+    /// What mixing over time reads of the tokens before, [B, n]. RWKV-7: the last input
+    /// of time mixing, after its LayerNorm, [B, C]. Gated DeltaNet: the last inputs of
+    /// its convolutions, the oldest first, [B, 3 * 3 H N].
     pub time_shift: Tensor<2>,
     /// S, rows = value channels and columns = key channels: [B, H, N, N], or
     /// [1, H, N, N] where the batch shares it.
     pub wkv: Tensor<4>,
-    /// The last input of channel mixing, after its LayerNorm, [B, C].
-    pub channel_shift: Tensor<2>,
+    /// The last input of channel mixing, after its LayerNorm, [B, C]; none where the
+    /// feed-forward part reads the present token alone.
+    pub channel_shift: Option<Tensor<2>>,
     /// What is added beside the recurrence, if anything.
     pub branch: Option<Branch>,
     /// What stands beside the frozen matrices of the layer, if anything. It changes
@@ -35,6 +38,10 @@ pub struct LayerState {
 pub struct Start {
     /// S_0 of every layer, [1, H, N, N] each.
     pub wkv: Vec<Tensor<4>>,
+    /// The token shifts of every layer: what the last inputs of time mixing and of
+    /// channel mixing are before a text, [2, C] each; as many as there are layers, or
+    /// none at all where they are zero.
+    pub shifts: Vec<Tensor<2>>,
     /// The branch of every layer; as many as there are layers, or none at all.
     pub branches: Vec<Option<Branch>>,
     /// The adapters of every layer; as many as there are layers, or none at all.
@@ -45,6 +52,7 @@ impl From<Vec<Tensor<4>>> for Start {
     fn from(wkv: Vec<Tensor<4>>) -> Self {
         Self {
             wkv,
+            shifts: Vec::new(),
             branches: Vec::new(),
             adapters: Vec::new(),
         }
@@ -55,6 +63,9 @@ impl Start {
     /// The state before the first token of `n_batch` texts.
     pub fn state(&self, config: &ModelConfig, n_batch: usize, device: &Device) -> ModelState {
         let mut state = ModelState::with_wkv(config, n_batch, self.wkv.clone(), device);
+        for (layer, shifts) in state.layers.iter_mut().zip(&self.shifts) {
+            layer.set_shifts(shifts);
+        }
         for (layer, branch) in state.layers.iter_mut().zip(&self.branches) {
             layer.branch.clone_from(branch);
         }
@@ -62,6 +73,16 @@ impl Start {
             layer.adapters.clone_from(adapters);
         }
         state
+    }
+}
+
+impl LayerState {
+    /// The last inputs of time mixing and of channel mixing of RWKV-7, [2, C], for every
+    /// text of the batch.
+    pub fn set_shifts(&mut self, shifts: &Tensor<2>) {
+        let shape = self.time_shift.dims();
+        let of = |idx: usize| shifts.clone().narrow(0, idx, 1).expand(shape);
+        (self.time_shift, self.channel_shift) = (of(0), Some(of(1)));
     }
 }
 
@@ -81,11 +102,16 @@ impl ModelState {
         wkv: Vec<Tensor<4>>,
         device: &Device,
     ) -> Self {
-        let shift: Tensor<2> = Tensor::zeros([n_batch, config.n_embd], device);
+        let [of_time, of_channels] = config.shift_sizes();
+        let shift = |n: usize| Tensor::<2>::zeros([n_batch, n], device);
+        let (time_shift, channel_shift) = (
+            shift(of_time),
+            (of_channels > 0).then(|| shift(of_channels)),
+        );
         let layers = wkv.into_iter().map(|wkv| LayerState {
-            time_shift: shift.clone(),
+            time_shift: time_shift.clone(),
             wkv,
-            channel_shift: shift.clone(),
+            channel_shift: channel_shift.clone(),
             branch: None,
             adapters: None,
         });
@@ -110,13 +136,13 @@ impl ModelState {
     /// The state of one text as that of `n_batch` texts which continue from it.
     pub fn fork(&self, n_batch: usize) -> Self {
         let spread = |shift: &Tensor<2>| {
-            let [_, n_embd] = shift.dims();
-            shift.clone().expand([n_batch, n_embd])
+            let [_, n] = shift.dims();
+            shift.clone().expand([n_batch, n])
         };
         let layers = self.layers.iter().map(|layer| LayerState {
             time_shift: spread(&layer.time_shift),
             wkv: layer.wkv.clone(),
-            channel_shift: spread(&layer.channel_shift),
+            channel_shift: layer.channel_shift.as_ref().map(spread),
             branch: layer.branch.clone(),
             adapters: layer.adapters.clone(),
         });
@@ -130,7 +156,10 @@ impl ModelState {
         let layers = self.layers.iter().map(|layer| LayerState {
             time_shift: layer.time_shift.clone().select(0, rows.clone()),
             wkv: layer.wkv.clone().select(0, rows.clone()),
-            channel_shift: layer.channel_shift.clone().select(0, rows.clone()),
+            channel_shift: layer
+                .channel_shift
+                .as_ref()
+                .map(|shift| shift.clone().select(0, rows.clone())),
             branch: layer
                 .branch
                 .as_ref()
@@ -156,13 +185,12 @@ impl ModelState {
                 .iter()
                 .filter_map(|s| Some((s.branch.as_ref()?, with_size(s))));
             let branches: Vec<_> = branches.collect();
+            let shifts = all.iter().filter_map(|s| s.channel_shift.clone());
+            let shifts: Vec<Tensor<2>> = shifts.collect();
             LayerState {
                 time_shift: Tensor::cat(all.iter().map(|s| s.time_shift.clone()).collect(), 0),
                 wkv: Tensor::cat(all.iter().map(|s| s.wkv.clone()).collect(), 0),
-                channel_shift: Tensor::cat(
-                    all.iter().map(|s| s.channel_shift.clone()).collect(),
-                    0,
-                ),
+                channel_shift: (!shifts.is_empty()).then(|| Tensor::cat(shifts, 0)),
                 branch: Branch::concatenate(&branches),
                 adapters: all[0].adapters.clone(),
             }

@@ -4,13 +4,14 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::Rwkv7;
+use super::Model;
 use super::adapter::{AdapterTarget, LayerAdapterGradients};
-use super::block::BlockTape;
 use super::branch::BranchGradients;
 use super::carried::{Around, CarriedGradients};
+use super::layer::LayerTape as OfLayer;
+use super::pass::{BlockGradients, Keep};
 use super::state::{LayerState, ModelState};
-use super::time_mix::{BlockGradients, FirstValue, Keep};
+use super::time_mix::FirstValue;
 use crate::error::Result;
 
 /// What the backward pass will be asked for.
@@ -18,6 +19,10 @@ use crate::error::Result;
 pub struct TapeOptions {
     /// The first layer whose initial state needs a gradient.
     pub first_layer: usize,
+    /// Whether the token shifts of these layers need one too, which
+    /// [`Model::backward_of_window`] gives: the pass then goes through all of the first
+    /// layer.
+    pub token_shifts: bool,
     /// Keep a layer's input only, and compute the rest of it again on the way
     /// back: less memory for a third more time.
     pub recompute: bool,
@@ -27,15 +32,17 @@ pub struct TapeOptions {
 #[derive(Debug)]
 pub struct Tape {
     first_layer: usize,
-    /// Whether the value of the model's first layer is trained.
+    /// Whether anything tuned acts on the value of the model's first layer.
     trains_first_value: bool,
+    /// Whether the pass goes through all of the first layer.
+    token_shifts: bool,
     /// Of the layers from the first on.
     layers: Vec<LayerTape>,
 }
 
 #[derive(Debug)]
 enum LayerTape {
-    Kept(Box<BlockTape>),
+    Kept(OfLayer),
     Again(Box<LayerInput>),
 }
 
@@ -83,7 +90,7 @@ impl Tape {
     }
 }
 
-impl Rwkv7 {
+impl Model {
     /// Takes `tokens` [B, T] through the blocks from `state`; gives the residual
     /// stream [B, T, C] before the last norm, and the tape.
     pub fn forward_taped(
@@ -94,6 +101,7 @@ impl Rwkv7 {
     ) -> (Tensor<3>, Tape) {
         let TapeOptions {
             first_layer,
+            token_shifts,
             recompute,
         } = options;
         let mut x = self.embed(tokens);
@@ -104,9 +112,9 @@ impl Rwkv7 {
             .first()
             .and_then(|state| state.adapters.as_ref());
         let of_value = lowest.and_then(|lowest| lowest.get(AdapterTarget::Value));
-        let trains_first_value = first_layer == 0 && of_value.is_some();
-        for (layer, (block, state)) in self.blocks.iter().zip(state.layers).enumerate() {
-            let keep = keep(layer, first_layer, &state);
+        let trains_first_value = first_layer == 0 && (of_value.is_some() || token_shifts);
+        for (layer, (block, state)) in self.layers.iter().zip(state.layers).enumerate() {
+            let keep = keep(layer, options, &state);
             let input = LayerInput {
                 x: x.clone(),
                 v_first: v_first.clone(),
@@ -114,10 +122,10 @@ impl Rwkv7 {
             };
             let now = if recompute { Keep::Nothing } else { keep };
             let output = block.forward(x, v_first, state, now);
-            (x, v_first) = (output.x, Some(output.v_first));
+            (x, v_first) = (output.x, output.v_first);
             if keep != Keep::Nothing {
                 layers.push(match output.tape {
-                    Some(tape) => LayerTape::Kept(Box::new(tape)),
+                    Some(tape) => LayerTape::Kept(tape),
                     None => LayerTape::Again(Box::new(input)),
                 });
             }
@@ -125,6 +133,7 @@ impl Rwkv7 {
         let tape = Tape {
             first_layer,
             trains_first_value,
+            token_shifts,
             layers,
         };
         (x, tape)
@@ -178,6 +187,11 @@ impl Rwkv7 {
         take: impl Fn(BlockGradients) -> G,
     ) -> (Vec<G>, CarriedGradients) {
         let first = tape.first_layer;
+        let options = TapeOptions {
+            first_layer: first,
+            token_shifts: tape.token_shifts,
+            recompute: true,
+        };
         let is_window = window.is_some();
         let behind = window.flatten().map(|behind| behind.layers);
         let mut behind = behind.unwrap_or_default();
@@ -189,12 +203,12 @@ impl Rwkv7 {
             let Some(dstream) = dx.take() else {
                 unreachable!("only the first layer's pass ends at its state")
             };
-            let block = &self.blocks[first + idx];
+            let block = &self.layers[first + idx];
             let kept = match layer {
-                LayerTape::Kept(kept) => *kept,
+                LayerTape::Kept(kept) => kept,
                 LayerTape::Again(input) => {
                     let LayerInput { x, v_first, state } = *input;
-                    let keep = keep(first + idx, first, &state);
+                    let keep = keep(first + idx, options, &state);
                     let Some(tape) = block.forward(x, v_first, state, keep).tape else {
                         unreachable!("a tape was asked for")
                     };
@@ -230,10 +244,10 @@ impl Rwkv7 {
     ) -> Result<ModelState> {
         let mut x = self.embed(tokens);
         let mut v_first = None;
-        let mut layers = Vec::with_capacity(self.blocks.len());
-        for (layer, (block, state)) in self.blocks.iter().zip(state.layers).enumerate() {
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for (layer, (block, state)) in self.layers.iter().zip(state.layers).enumerate() {
             let output = block.forward(x, v_first, state, Keep::State);
-            (x, v_first) = (output.x, Some(output.v_first));
+            (x, v_first) = (output.x, output.v_first);
             layers.push(output.state);
             if let Some(tape) = output.tape {
                 take(layer, tape.receptance())?;
@@ -253,11 +267,12 @@ fn summed(of: BlockGradients) -> LayerGradients {
 }
 
 /// What is kept of a layer: of the first one, what leads to its state alone, unless
-/// it has adapters, which stand in front of the state.
-fn keep(layer: usize, first_layer: usize, state: &LayerState) -> Keep {
-    match layer.cmp(&first_layer) {
+/// its adapters or its token shifts are tuned, which stand in front of the state.
+fn keep(layer: usize, options: TapeOptions, state: &LayerState) -> Keep {
+    let is_whole = state.adapters.is_some() || options.token_shifts;
+    match layer.cmp(&options.first_layer) {
         std::cmp::Ordering::Less => Keep::Nothing,
-        std::cmp::Ordering::Equal if state.adapters.is_none() => Keep::State,
+        std::cmp::Ordering::Equal if !is_whole => Keep::State,
         std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => Keep::Everything,
     }
 }

@@ -9,7 +9,6 @@ mod tape;
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
 pub(super) use first_value::FirstValue;
-pub(super) use gradients::BlockGradients;
 use gradients::{Reaching, add, no_gradients, only_direct};
 use tape::InputsTape;
 pub(super) use tape::TimeMixTape;
@@ -18,12 +17,15 @@ use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
 use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
 use super::carried::Around;
 use super::linear::{LowRank, linear, linear_backward, linear_onto};
-use crate::kernels::matrix::Matrix;
+use super::pass::{BlockGradients, Keep};
+use crate::kernels::matrix::{Matrix, Storage};
 use crate::kernels::product::{Start, reads_halves};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 use crate::kernels::wkv7::prepare::{Prepare, Prepared, Projections};
 use crate::kernels::wkv7::readout::{Readout, ReadoutInputs};
-use crate::kernels::wkv7::{DirectGradients, wkv7, wkv7_backward, wkv7_state_gradient};
+use crate::kernels::wkv7::{
+    DirectGradients, Factors, wkv7_backward, wkv7_state_gradient_with, wkv7_with,
+};
 
 /// The frozen parameters of one layer's time mixing.
 #[derive(Debug, Clone)]
@@ -47,17 +49,6 @@ pub(super) struct TimeMix {
     pub prepare: Prepare,
     /// Group norm and r_k.
     pub readout: Readout,
-}
-
-/// How much of a forward pass the backward pass will read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
-    /// It ends above this layer.
-    Nothing,
-    /// It ends here, at the initial state.
-    State,
-    /// It continues below this layer.
-    Everything,
 }
 
 /// What time mixing carries from one token to the next.
@@ -137,7 +128,8 @@ impl TimeMix {
             let whole = [n_batch, n_head, head_size, head_size];
             (None, state.wkv.expand(whole), None)
         } else {
-            let wkv = wkv7(&inputs, state.wkv, keep == Keep::Everything);
+            let keep_tape = keep == Keep::Everything;
+            let wkv = wkv7_with(self.factors(), &inputs, state.wkv, keep_tape);
             (Some(wkv.y), wkv.last_state, wkv.tape)
         };
         let (own_y, last_wkv, wkv_tape) = own;
@@ -192,6 +184,14 @@ impl TimeMix {
                 branch: branch_tape,
                 below,
             }),
+        }
+    }
+
+    /// Of how many bits the recurrence's factors are: as those of the products.
+    fn factors(&self) -> Factors {
+        match self.output.storage() {
+            Storage::F32 => Factors::F32,
+            Storage::F16 | Storage::BF16 | Storage::Int8 | Storage::NF4 => Factors::F16,
         }
     }
 
@@ -293,7 +293,7 @@ impl TimeMix {
             return BlockGradients {
                 state: match replaces {
                     true => no_gradients(&wkv).state,
-                    false => wkv7_state_gradient(&wkv, read.y, dlast),
+                    false => wkv7_state_gradient_with(self.factors(), &wkv, read.y, dlast),
                 },
                 branch,
                 adapters: None,

@@ -80,7 +80,8 @@ impl Tokenizer {
                 "vocabulary",
                 format!(
                     "the model has {other} tokens; the built-in vocabularies have 4096 and \
-                     65536, so a vocabulary file is needed"
+                     65536, so a vocabulary file in the format of RWKV is needed; a \
+                     tokenizer.json is not read"
                 ),
             )),
         }

@@ -2,18 +2,20 @@
 
 use burn::tensor::Tensor;
 
-use super::Rwkv7;
+use super::Model;
+use super::layer::Layer;
 use super::linear::linear;
+use super::norm::Norm;
 
 /// Keeps a root away from zero.
 const EPSILON: f32 = 1e-12;
 
-impl Rwkv7 {
+impl Model {
     /// The logits of directions among the value channels of a head, [K, N] → [K, V]:
     /// through the weight of the norm of the head, the output matrix of the layer, the
-    /// weight of the last norm and the head of the model. Both norms scale, and take
-    /// the mean off; their biases, the gate and all layers behind are left out, so
-    /// that a direction and its opposite have opposite logits.
+    /// weight of the last norm and the head of the model. Both norms scale, and in
+    /// RWKV-7 take the mean off; their biases, the gate and all layers behind are left
+    /// out, so that a direction and its opposite have opposite logits.
     ///
     /// # Panics
     /// Where the model has no such layer or head, or N is not its own.
@@ -24,21 +26,35 @@ impl Rwkv7 {
             head < config.n_head && n == config.head_size,
             "head {head} of {n}"
         );
-        let time_mix = &self.blocks[layer].time_mix;
         let channels = head * n..(head + 1) * n;
-        let weight = time_mix
-            .readout
-            .norm
-            .weight
-            .clone()
-            .slice([channels.clone()]);
-        let read = normalised(directions) * weight.unsqueeze::<2>();
-        let whole = Tensor::zeros([n_directions, config.n_embd], &read.device());
+        let (read, output) = match &self.layers[layer] {
+            Layer::Rwkv7(block) => {
+                let norm = &block.time_mix.readout.norm;
+                let weight = norm.weight.clone().slice([channels.clone()]);
+                let read = normalised(directions) * weight.unsqueeze::<2>();
+                (read, &block.time_mix.output)
+            }
+            Layer::DeltaNet(block) => {
+                let weight = block.mixing.out_norm.weight.clone();
+                let read = scaled(directions) * weight.unsqueeze::<2>();
+                (read, &block.mixing.output)
+            }
+        };
+        let whole = Tensor::zeros([n_directions, config.n_head * n], &read.device());
         let whole = whole.slice_assign([0..n_directions, channels], read);
-        let added = linear(whole, &time_mix.output);
-        let last = normalised(added) * self.ln_out.weight.clone().unsqueeze::<2>();
-        linear(last, &self.head)
+        let added = linear(whole, output);
+        let (added, weight) = match &self.ln_out {
+            Norm::Layer(norm) => (normalised(added), &norm.weight),
+            Norm::Rms(norm) => (scaled(added), &norm.weight),
+        };
+        linear(added * weight.clone().unsqueeze::<2>(), &self.head)
     }
+}
+
+/// Rows with a mean square of 1.
+fn scaled(rows: Tensor<2>) -> Tensor<2> {
+    let squares = rows.clone().powi_scalar(2).mean_dim(1);
+    rows / (squares + EPSILON).sqrt()
 }
 
 /// Rows with mean 0 and variance 1.
@@ -69,7 +85,7 @@ mod tests {
         let checkpoint = mini::checkpoint().unwrap();
         let device = crate::kernels::device::open(crate::kernels::device::DeviceChoice::Cpu);
         let device = device.unwrap().device;
-        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
         let config = model.config();
         let (n_embd, n) = (config.n_embd, config.head_size);
         let (layer, head) = (2, 1);

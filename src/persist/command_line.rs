@@ -189,6 +189,7 @@ mod tests {
                 spec.method = Method::Standard(StandardSpec {
                     layers: Layers::Only(vec![1, 2]),
                     start: StartState::Text("it's (a, b)".into()),
+                    ..StandardSpec::default()
                 });
             },
             "gosling tune --preset cpu --set 'method.layers=Only([1,2])' \

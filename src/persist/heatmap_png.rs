@@ -167,6 +167,7 @@ mod tests {
             n_head: 2,
             head_size: 2,
             layers: vec![vec![1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0]],
+            shifts: None,
         };
         let picture = Heatmap::of_state(&state);
         assert_eq!(picture.width, 6 * 256);

@@ -2,6 +2,7 @@
 //! that are either whole or not there.
 
 pub mod blind_file;
+pub mod chat_file;
 pub mod command_line;
 pub mod diagnostics;
 pub mod evaluation_file;

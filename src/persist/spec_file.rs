@@ -30,8 +30,9 @@ const MAX_BYTES: u64 = 1 << 20;
 const HEADER: &str = "// A run of Gosling. Fields that are left out take their defaults.\n";
 
 /// What to do about a path of Windows whose backslashes were read as escapes.
-pub(crate) const PATH_HINT: &str =
-    r#"in quotes a backslash begins an escape; write a path with /, or as r"C:\models\rwkv7.pth""#;
+pub(crate) const PATH_HINT: &str = mark!(
+    r#"in quotes a backslash begins an escape; write a path with /, or as r"C:\models\rwkv7.pth""#
+);
 
 /// Reads a specification from a file.
 ///
@@ -258,7 +259,7 @@ fn reason(text: &str, code: &RonError) -> String {
         RonError::ExpectedFloat => "expected a number".into(),
         RonError::ExpectedBoolean => "expected true or false".into(),
         RonError::ExpectedString => "expected text in double quotes".into(),
-        RonError::InvalidEscape(_) => PATH_HINT.into(),
+        RonError::InvalidEscape(_) => crate::language::text(PATH_HINT).into(),
         // Well-formed, so the value before the missing comma was cut short.
         RonError::ExpectedComma if RawValue::from_ron(text).is_ok() => {
             "expected the value to end here; a whole number has no fraction, \

@@ -67,9 +67,13 @@ impl WrittenAnswers {
             n_ended,
             n_extracted,
         } = self;
-        format!(
+        tr!(
             "{n_ended} of {n_items} ended within {max_new_tokens} tokens, {n_extracted} have an \
-             answer"
+             answer",
+            n_ended,
+            n_items,
+            max_new_tokens,
+            n_extracted
         )
     }
 }

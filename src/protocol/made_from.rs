@@ -29,7 +29,7 @@ impl RunSpec {
             DataSource::Jsonl {
                 train, validation, ..
             } => match validation {
-                Some(validation) => format!("{} and {}", train.display(), validation.display()),
+                Some(validation) => tr!("{} and {}", train.display(), validation.display()),
                 None => train.display().to_string(),
             },
         }
@@ -49,7 +49,7 @@ pub(crate) fn data_names<'a>(specs: impl IntoIterator<Item = &'a RunSpec>) -> St
             sources.push(spec);
         }
         if sources.len() > MAX_SOURCES {
-            return "many data sets".into();
+            return tr!("many data sets").into();
         }
     }
     let mut names: Vec<String> = sources.iter().map(|spec| spec.data_name()).collect();
@@ -58,7 +58,7 @@ pub(crate) fn data_names<'a>(specs: impl IntoIterator<Item = &'a RunSpec>) -> St
     match &names[..] {
         [] => String::new(),
         [one] => one.clone(),
-        all => format!("{} data sets", all.len()),
+        all => tr!("{} data sets", all.len()),
     }
 }
 
@@ -82,7 +82,7 @@ impl Method {
     /// The name in a state's metadata.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Base => "Base",
+            Self::Base => tr!("Base"),
             Self::Standard(_) => "Standard",
             Self::Lifted(_) => "Lifted",
             Self::PaperLiteral(_) => "PaperLiteral",

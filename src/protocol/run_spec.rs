@@ -70,7 +70,7 @@ pub enum CheckpointSource {
     /// The 7 M parameter model that ships with the program.
     #[default]
     Mini,
-    /// An RWKV-7 (x070) file or folder in any dialect.
+    /// An RWKV-7 (x070) file or folder in any dialect, or the folder of a Gated DeltaNet.
     File(PathBuf),
 }
 

@@ -23,9 +23,9 @@ impl Cost {
     /// What the user sees.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Parameters => "Trained parameters",
-            Self::Memory => "Memory of a step, MiB",
-            Self::Seconds => "Training time, s",
+            Self::Parameters => tr!("Trained parameters"),
+            Self::Memory => tr!("Memory of a step, MiB"),
+            Self::Seconds => tr!("Training time, s"),
         }
     }
 

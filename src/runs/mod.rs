@@ -186,7 +186,7 @@ impl RunStore {
         for run in on {
             let failure = RunEvent::Failed {
                 kind: FailureKind::Work,
-                during: "tuning".into(),
+                during: mark!("tuning").into(),
                 message: why.to_owned(),
             };
             self.apply_to_run(&run, failure);
@@ -213,12 +213,19 @@ impl RunStore {
     fn apply_to_device(&mut self, event: DeviceEvent) {
         match event {
             DeviceEvent::Ready { device } => {
-                self.info(None, format!("device {device}"));
+                self.info(None, tr!("device {device}", device));
                 self.device = Some(device);
             }
             DeviceEvent::Loading { read } => self.loading = Some(read),
             DeviceEvent::ModelLoaded { model, bytes, secs } => {
-                self.info(None, format!("{model} loaded in {secs:.1} s"));
+                self.info(
+                    None,
+                    tr!(
+                        "{model} loaded in {secs} s",
+                        model,
+                        secs = format_args!("{secs:.1}")
+                    ),
+                );
                 self.loading = None;
                 self.model = Some(LoadedModel { model, bytes, secs });
             }

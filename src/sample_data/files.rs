@@ -4,15 +4,15 @@
 //! | file | what |
 //! |---|---|
 //! | `NAME.samples.jsonl` | the settings, then a line a question with all its answers |
-//! | `NAME.jsonl` | prompts and completions to tune on |
+//! | `NAME.jsonl` | prompts and completions to tune on, or chats (`messages`) |
 //! | `NAME.jsonl.json` | what they were made from, and the counts |
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::question::Question;
 use super::settings::{Counts, FORMAT, Sampled, Settings};
@@ -31,11 +31,33 @@ pub struct Files {
 }
 
 /// A line of the training file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Line {
-    id: String,
-    prompt: String,
-    completion: String,
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    /// A prompt and its answer.
+    Pair {
+        id: &'a str,
+        prompt: &'a str,
+        completion: String,
+    },
+    /// The turns of a chat, the last of them the answer.
+    Chat { id: &'a str, messages: Vec<Value> },
+}
+
+impl<'a> Line<'a> {
+    fn new(question: &'a Question, completion: String) -> Self {
+        let (id, prompt) = (&question.id, &question.prompt);
+        if question.chat.is_empty() {
+            return Self::Pair {
+                id,
+                prompt,
+                completion,
+            };
+        }
+        let mut messages = question.chat.clone();
+        messages.push(json!({ "role": "assistant", "content": completion }));
+        Self::Chat { id, messages }
+    }
 }
 
 /// What the description holds.
@@ -162,11 +184,7 @@ impl Files {
                 return Err(Error::input(self.samples(), "id", reason));
             }
             for answer in sampled.usable().into_iter().take(keep) {
-                let line = Line {
-                    id: sampled.id.clone(),
-                    prompt: question.prompt.clone(),
-                    completion: question.completion(answer),
-                };
+                let line = Line::new(question, question.completion(answer));
                 serde_json::to_writer(&mut text, &line)
                     .map_err(|error| Error::input(&self.output, "line", error.to_string()))?;
                 text.push(b'\n');
@@ -222,7 +240,7 @@ mod tests {
     use super::super::question::{Judge, Kind};
     use super::super::settings::{Answer, ModelMark, SourceMark};
     use super::*;
-    use crate::data::{Check, Template};
+    use crate::data::{Check, LossOn, Message, Role, Template};
     use crate::model::TextStart;
 
     fn settings() -> Settings {
@@ -263,6 +281,7 @@ mod tests {
         Question {
             id: id.into(),
             prompt: format!("{id}?"),
+            chat: Vec::new(),
             kind: Kind::Written {
                 asked: vec![1],
                 judge: Judge::Own {
@@ -319,6 +338,27 @@ mod tests {
         let loaded = crate::data::load_text_set(&written.output, &format, &tokenizer).unwrap();
         let tokens = tokenizer.decode(&loaded.items[0].tokens);
         assert_eq!(tokens, "User: a?\n\nAssistant: 5\n\n");
+        // Of a chat the answers in front are given, and the last one alone is learnt.
+        let turn = |role, text: &str| Message::new(role, text).to_json();
+        let mut chat = question("a");
+        chat.chat = vec![
+            turn(Role::User, "Hi"),
+            turn(Role::Assistant, "Yes?"),
+            turn(Role::User, "2+3?"),
+        ];
+        files.finish(&settings, &[chat], &all[..1], 1).unwrap();
+        let loaded = crate::data::load_text_set(&written.output, &format, &tokenizer).unwrap();
+        let example = &loaded.items[0];
+        assert_eq!(
+            tokenizer.decode(&example.tokens),
+            "User: Hi\n\nAssistant: Yes?\n\nUser: 2+3?\n\nAssistant: 5\n\n"
+        );
+        let counted = example.counted(LossOn::Answer);
+        let learnt: Vec<u32> = counted
+            .into_iter()
+            .flat_map(|range| example.tokens[range].to_vec())
+            .collect();
+        assert_eq!(tokenizer.decode(&learnt), " 5\n\n");
         let wrong = [sampled("a", "6")];
         let error = files.finish(&settings, &questions, &wrong, 1).unwrap_err();
         assert!(

@@ -8,13 +8,13 @@ use super::*;
 use crate::bench::{LanguageModel as _, Runner};
 use crate::data::{Benchmark, Protocol};
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Rwkv7, TextStart, mini};
+use crate::model::{Model, TextStart, mini};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::state_file::TunedState;
 
 struct TestJob {
     device: Device,
-    model: Rwkv7,
+    model: Model,
     tokenizer: Tokenizer,
     task: Task,
     settings: Settings,
@@ -23,7 +23,7 @@ struct TestJob {
 impl TestJob {
     fn new(benchmark: Benchmark, n: usize, samples: usize, temperature: f32) -> Self {
         let device = Device::flex();
-        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
         let tokenizer = Tokenizer::mini().unwrap();
         let options = TaskOptions {
             limit: Some(n),

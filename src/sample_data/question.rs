@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::bench::{Request, extract};
 use crate::data::{Check, Item, PromptFormat, Protocol, Task};
 use crate::model::tokenizer::Tokenizer;
@@ -14,6 +16,9 @@ pub struct Question {
     /// The prompt of the training example: without the solved questions that may stand
     /// in front while it is answered.
     pub prompt: String,
+    /// In place of a prompt the turns of a chat before the answer, as `messages`; empty
+    /// for a prompt.
+    pub chat: Vec<Value>,
     /// How it is answered.
     pub kind: Kind,
 }
@@ -91,6 +96,7 @@ impl Question {
         Self {
             id: item.id.clone(),
             prompt,
+            chat: Vec::new(),
             kind,
         }
     }
@@ -222,6 +228,7 @@ mod tests {
         let question = |template: Template| Question {
             id: "line/1".into(),
             prompt: "2+3?".into(),
+            chat: Vec::new(),
             kind: Kind::Written {
                 asked: Vec::new(),
                 judge: Judge::Own {

@@ -74,9 +74,10 @@ impl Settings {
     }
 }
 
-/// The hash of the numbers of S_0, and of a lift where there is one.
+/// The hash of the numbers of S_0 with its token shifts, and of a lift where there is one.
 fn hash(tuned: &Tuned) -> String {
     let mut values: Vec<&[f32]> = tuned.state.layers.iter().map(Vec::as_slice).collect();
+    values.extend(tuned.state.shifts.iter().flatten().map(Vec::as_slice));
     if let Some(lift) = &tuned.lift {
         values.extend([&*lift.weights, &*lift.support_vectors, &*lift.gamma]);
         let others = [&lift.gate, &lift.decorrelation, &lift.mean];

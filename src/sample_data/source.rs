@@ -12,8 +12,8 @@ use super::settings::SourceMark;
 use crate::atomic::sha256_hex;
 use crate::bench::ScoreOptions;
 use crate::data::{
-    Benchmark, Check, Item, MmluTemplate, Protocol, Split, Template, few_shot_draws, load,
-    load_checked, mini,
+    Asking, Benchmark, Check, CheckedPrompt, Item, Message, MmluTemplate, PromptFormat, Protocol,
+    Split, Template, few_shot_draws, load, load_checked, mini,
 };
 use crate::error::{Error, Result};
 use crate::format::shown;
@@ -27,7 +27,7 @@ const OWN_CAP: usize = 256;
 pub enum Source {
     /// The training split of a benchmark.
     Benchmark(Benchmark),
-    /// A file of prompts, each with `answer` or `pattern`.
+    /// A file of prompts or chats, each with `answer` or `pattern`.
     File(PathBuf),
 }
 
@@ -199,24 +199,39 @@ fn of_file(path: &Path, options: &TaskOptions, tokenizer: &Tokenizer) -> Result<
     let labels: Vec<String> = loaded
         .items
         .iter()
-        .map(|of| match &of.check {
-            Check::Exact(text) => format!("{:?}", (&of.id, &of.prompt, "answer", text)),
-            Check::Pattern(it) => format!("{:?}", (&of.id, &of.prompt, "pattern", it)),
+        .map(|of| {
+            let asked = match &of.asking {
+                Asking::Prompt(prompt) => format!("{prompt:?}"),
+                Asking::Chat(turns) => format!("{turns:?}"),
+            };
+            match &of.check {
+                Check::Exact(text) => format!("({:?}, {asked}, \"answer\", {text:?})", of.id),
+                Check::Pattern(it) => format!("({:?}, {asked}, \"pattern\", {it:?})", of.id),
+            }
         })
         .collect();
-    let questions = loaded.items.into_iter().map(|of| Question {
-        id: of.id,
-        kind: Kind::Written {
-            asked: tokenizer.encode(&format.around(&of.prompt)),
-            judge: Judge::Own {
-                check: of.check,
-                format: Arc::clone(&format),
-            },
-        },
-        prompt: of.prompt,
-    });
+    let mut questions = Vec::new();
+    let mut first_left_out = None;
+    for of in loaded.items {
+        match of_own(of, &format, tokenizer) {
+            Ok(question) => questions.push(question),
+            Err(reason) => {
+                first_left_out.get_or_insert(reason);
+            }
+        }
+    }
+    if let Some(reason) = first_left_out {
+        let n_out = labels.len() - questions.len();
+        if questions.is_empty() {
+            return Err(Error::spec("--template", reason));
+        }
+        notes.push(format!(
+            "{n_out} of {} chats are left out: {reason}",
+            labels.len()
+        ));
+    }
     Ok(Task {
-        questions: questions.collect(),
+        questions,
         mark: SourceMark {
             name: shown(path).to_string(),
             template: Some(template_name(&template)),
@@ -226,6 +241,40 @@ fn of_file(path: &Path, options: &TaskOptions, tokenizer: &Tokenizer) -> Result<
         stops: format.stops.clone(),
         max_new_tokens: options.max_new_tokens.unwrap_or(OWN_CAP),
         notes,
+    })
+}
+
+/// The question of an entry of the user's own.
+///
+/// # Errors
+/// Why the template cannot ask it, in words.
+fn of_own(
+    of: CheckedPrompt,
+    format: &Arc<PromptFormat>,
+    tokenizer: &Tokenizer,
+) -> std::result::Result<Question, String> {
+    let (text, prompt, chat) = match of.asking {
+        Asking::Prompt(prompt) => (format.around(&prompt), prompt, Vec::new()),
+        Asking::Chat(turns) => {
+            let named = |reason: String| format!("{}: {reason}", of.id);
+            // What is written down is trained on under the same template.
+            format.check_chat(&turns).map_err(named)?;
+            let text = format.around_chat(&turns).map_err(named)?;
+            let last = turns.last().map_or(String::new(), |turn| turn.text.clone());
+            (text, last, turns.iter().map(Message::to_json).collect())
+        }
+    };
+    Ok(Question {
+        id: of.id,
+        prompt,
+        chat,
+        kind: Kind::Written {
+            asked: tokenizer.encode(&text),
+            judge: Judge::Own {
+                check: of.check,
+                format: Arc::clone(format),
+            },
+        },
     })
 }
 
@@ -313,5 +362,40 @@ mod tests {
             (1, &["\n\n".into()][..])
         );
         assert_eq!("arc".parse::<Source>().unwrap(), arc);
+    }
+
+    #[test]
+    fn a_chat_is_asked_as_it_is_trained() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.jsonl");
+        let line = r#"{"id": "a", "messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}, {"role": "user", "content": "2+3?"}], "answer": "5"}"#;
+        std::fs::write(&path, format!("{line}\n")).unwrap();
+        let own = Source::File(path);
+        let asked = |template: Template| {
+            let options = TaskOptions {
+                template: Some(template),
+                ..TaskOptions::default()
+            };
+            let question = task(own.clone(), &options)?.questions.remove(0);
+            let Kind::Written { asked, .. } = question.kind else {
+                panic!("options");
+            };
+            Ok::<_, Error>((Tokenizer::mini().unwrap().decode(&asked), question.chat))
+        };
+        let (text, chat) = asked(Template::UserAssistant).unwrap();
+        let end = "User: Hi\n\nAssistant: Yes?\n\nUser: 2+3?\n\nAssistant:";
+        assert!(text.contains("Be short.") && text.ends_with(end), "{text}");
+        assert_eq!(chat[2]["weight"], 0);
+        assert_eq!(chat[3]["content"], "2+3?");
+        for (template, part) in [
+            (Template::Plain, "has no form for chats"),
+            (Template::Think, "an answer without thoughts"),
+        ] {
+            let message = asked(template).unwrap_err().to_string();
+            assert!(
+                message.contains(part) && message.contains("a: "),
+                "{message}"
+            );
+        }
     }
 }

@@ -106,7 +106,7 @@ pub fn checks(device: &Device) -> Vec<Check> {
     let all = [
         operations::checks(),
         products::checks(has_units),
-        wkv7::checks(),
+        wkv7::checks(has_units),
         model::checks(has_units),
         tuning::checks(),
         tuning::checks_of_packed(has_units),

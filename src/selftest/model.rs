@@ -7,7 +7,7 @@ use super::{Check, Named};
 use crate::error::Result;
 use crate::model::state::ModelState;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Precision, Rwkv7, mini};
+use crate::model::{Model, Precision, mini};
 
 /// Six layers of rounding; measured 1e-6 on llvmpipe.
 const BOUND: f64 = 5e-5;
@@ -56,7 +56,7 @@ pub(super) fn checks(has_units: bool) -> Vec<Check> {
 
 /// From the zero state and from another one.
 fn logits(device: &Device, precision: Precision) -> Result<Vec<Named>> {
-    let model = Rwkv7::load_stored(&mini::checkpoint()?, device, precision, &mut |_| Ok(()))?;
+    let model = Model::load_stored(&mini::checkpoint()?, device, precision, &mut |_| Ok(()))?;
     let config = model.config();
     let ids: Vec<i32> = std::iter::once(0)
         .chain(

@@ -7,10 +7,10 @@ use super::{Check, Named};
 use crate::data::{Benchmark, Protocol, Split, mini as mini_set};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Precision, Rwkv7, mini};
+use crate::model::{Model, Precision, mini};
 use crate::tuning::spec::{
     DecorrelationSpec, Dynamics, FeatureSpec, Gamma, LiftSpec, LoraSpec, LossOn, Method,
-    OptimizerSpec, StandardSpec, SupportVectors, TrainingSpec,
+    OptimizerSpec, StandardSpec, SupportVectors, TrainingSpec, TunedParts,
 };
 use crate::tuning::states::state_file::TunedState;
 use crate::tuning::train::batch::Batch;
@@ -44,6 +44,13 @@ pub(super) fn checks() -> Vec<Check> {
             is_needed: true,
             on_device: recurrent_steps,
             expected: || recurrent_steps(&Device::flex()),
+        },
+        Check {
+            name: "two steps of a state and its token shifts",
+            bound: BOUND,
+            is_needed: true,
+            on_device: shift_steps,
+            expected: || shift_steps(&Device::flex()),
         },
         Check {
             name: "two steps of adapters and a state",
@@ -82,6 +89,15 @@ pub(super) fn checks_of_packed(has_units: bool) -> Vec<Check> {
 fn standard_steps(device: &Device, precision: Precision) -> Result<Vec<Named>> {
     let method = Method::Standard(StandardSpec::default());
     steps(device, &method, precision)
+}
+
+fn shift_steps(device: &Device) -> Result<Vec<Named>> {
+    let method = Method::Standard(StandardSpec {
+        tune: TunedParts::S0AndShift,
+        learning_rate_shift: 0.3,
+        ..StandardSpec::default()
+    });
+    steps(device, &method, Precision::F32)
 }
 
 fn lifted_steps(device: &Device) -> Result<Vec<Named>> {
@@ -124,7 +140,7 @@ fn lifted(dynamics: Dynamics) -> LiftSpec {
 }
 
 fn steps(device: &Device, method: &Method, precision: Precision) -> Result<Vec<Named>> {
-    let model = Rwkv7::load_stored(&mini::checkpoint()?, device, precision, &mut |_| Ok(()))?;
+    let model = Model::load_stored(&mini::checkpoint()?, device, precision, &mut |_| Ok(()))?;
     let tokenizer = Tokenizer::mini()?;
     let items = mini_set(Benchmark::Gsm8k, Split::Train)?;
     let examples: Vec<_> = items[..N_EXAMPLES]
@@ -162,6 +178,12 @@ fn steps(device: &Device, method: &Method, precision: Precision) -> Result<Vec<N
             values: tuned.state.layers.concat(),
         },
     ];
+    if let Some(shifts) = tuned.state.shifts {
+        all.push(Named {
+            what: "token shifts",
+            values: shifts.concat(),
+        });
+    }
     if let Some(lift) = tuned.lift {
         let mut add = |what, values| all.push(Named { what, values });
         add("lifted state", lift.weights);

@@ -6,10 +6,12 @@ use super::inputs::tensor;
 use super::{Check, Named};
 use crate::error::{Error, Result};
 use crate::kernels::wkv7::reference::wkv7_reference;
-use crate::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward};
+use crate::kernels::wkv7::{Factors, Wkv7Inputs, wkv7_backward, wkv7_with};
 
 /// Sums of both signs over N and T; measured 3e-7 on the CPU and on llvmpipe.
 const BOUND: f64 = 2e-5;
+/// Rounding of the factors to 11 bits on matrix units, in a few products in turn.
+const BOUND_OF_HALVES: f64 = 3e-3;
 
 /// [B, T, H, N]; odd T, and one that is not a multiple of the checkpoints'.
 const HEAD_64: [usize; 4] = [2, 37, 3, 64];
@@ -17,10 +19,12 @@ const HEAD_32: [usize; 4] = [3, 19, 2, 32];
 /// Drivers that end long loops early are right up to 479 tokens.
 const LONG: [usize; 4] = [1, 513, 1, 64];
 
-pub(super) fn checks() -> Vec<Check> {
-    let check = |name, on_device, expected| Check {
+/// Of a device with matrix units or without.
+pub(super) fn checks(has_units: bool) -> Vec<Check> {
+    let of_halves = if has_units { BOUND_OF_HALVES } else { BOUND };
+    let check = |name, bound, on_device, expected| Check {
         name,
-        bound: BOUND,
+        bound,
         is_needed: true,
         on_device,
         expected,
@@ -28,17 +32,38 @@ pub(super) fn checks() -> Vec<Check> {
     vec![
         check(
             "wkv7 and its gradients, 3 heads of 64",
-            |device| fast(HEAD_64, device),
+            BOUND,
+            |device| fast(Factors::F32, HEAD_64, device),
             || reference(HEAD_64),
         ),
         check(
             "wkv7 and its gradients, 2 heads of 32",
-            |device| fast(HEAD_32, device),
+            BOUND,
+            |device| fast(Factors::F32, HEAD_32, device),
             || reference(HEAD_32),
         ),
         check(
             "wkv7 and its gradients, 513 tokens",
-            |device| fast(LONG, device),
+            BOUND,
+            |device| fast(Factors::F32, LONG, device),
+            || reference(LONG),
+        ),
+        check(
+            "wkv7 of 16-bit factors, 3 heads of 64",
+            of_halves,
+            |device| fast(Factors::F16, HEAD_64, device),
+            || reference(HEAD_64),
+        ),
+        check(
+            "wkv7 of 16-bit factors, 2 heads of 32",
+            of_halves,
+            |device| fast(Factors::F16, HEAD_32, device),
+            || reference(HEAD_32),
+        ),
+        check(
+            "wkv7 of 16-bit factors, 513 tokens",
+            of_halves,
+            |device| fast(Factors::F16, LONG, device),
             || reference(LONG),
         ),
     ]
@@ -60,9 +85,9 @@ fn inputs(shape: [usize; 4], device: &Device) -> (Wkv7Inputs, Tensor<4>, Tensor<
     (inputs, state, tensor(7, 1.0, 0.0, shape, device))
 }
 
-fn fast(shape: [usize; 4], device: &Device) -> Result<Vec<Named>> {
+fn fast(factors: Factors, shape: [usize; 4], device: &Device) -> Result<Vec<Named>> {
     let (inputs, state, dy) = inputs(shape, device);
-    let forward = wkv7(&inputs, state, true);
+    let forward = wkv7_with(factors, &inputs, state, true);
     let Some(tape) = forward.tape else {
         return Err(Error::Device("the operator kept no tape".into()));
     };

@@ -23,7 +23,10 @@ pub(super) fn combinations(search: &Search, base: &RunSpec) -> Result<Vec<Settin
 fn listed(assignments: &[String]) -> Result<Settings> {
     let split = |assignment: &String| {
         let (field, value) = assignment.split_once('=').ok_or_else(|| {
-            let reason = format!("`{assignment}` is not an assignment; use path=value");
+            let reason = tr!(
+                "`{assignment}` is not an assignment; use path=value",
+                assignment
+            );
             Error::spec("parts.search", reason)
         })?;
         Ok((field.trim().to_owned(), FieldValue(value.trim().to_owned())))
@@ -61,7 +64,7 @@ fn check_axes(axes: &[Axis]) -> Result<()> {
         if axes[..idx].iter().any(|other| other.field == axis.field) {
             return Err(Error::spec(
                 &axis.field,
-                "is on two axes; give all its values to one",
+                tr!("is on two axes; give all its values to one"),
             ));
         }
     }
@@ -74,7 +77,10 @@ fn grid(axes: &[Axis], base: &RunSpec) -> Result<Vec<Settings>> {
     for axis in axes {
         let values = axis.values.all(&axis.field, rounding(axis, axes, base)?)?;
         if combinations.len().saturating_mul(values.len()) > MAX_RUNS {
-            let reason = format!("makes more than {MAX_RUNS} runs; use fewer values");
+            let reason = tr!(
+                "makes more than {MAX_RUNS} runs; use fewer values",
+                MAX_RUNS
+            );
             return Err(Error::spec(&axis.field, reason));
         }
         combinations = combinations
@@ -94,7 +100,7 @@ fn grid(axes: &[Axis], base: &RunSpec) -> Result<Vec<Settings>> {
 fn random(axes: &[Axis], n_runs: usize, seed: u64, base: &RunSpec) -> Result<Vec<Settings>> {
     check_axes(axes)?;
     if !(1..=MAX_RUNS).contains(&n_runs) {
-        let reason = format!("must be 1 to {MAX_RUNS}, is {n_runs}");
+        let reason = tr!("must be 1 to {MAX_RUNS}, is {n_runs}", MAX_RUNS, n_runs);
         return Err(Error::spec("parts.search.n_runs", reason));
     }
     let mut random = SplitMix64::new(seed);
@@ -113,9 +119,10 @@ fn random(axes: &[Axis], n_runs: usize, seed: u64, base: &RunSpec) -> Result<Vec
             combinations.push(settings);
             n_draws = 0;
         } else if n_draws >= MAX_DRAWS {
-            let reason = format!(
+            let reason = tr!(
                 "is {n_runs}, but there are only about {} combinations",
-                combinations.len()
+                combinations.len(),
+                n_runs
             );
             return Err(Error::spec("parts.search.n_runs", reason));
         }
@@ -147,14 +154,19 @@ pub(super) fn in_use(spec: &RunSpec, field: &str) -> Option<String> {
     };
     let present = field_value(spec, parent).ok();
     Some(match present {
-        Some(present) if !present.starts_with(rule) => format!(
+        Some(present) if !present.starts_with(rule) => tr!(
             "is not used, since the decorrelation rule is {}; change {parent}.{other}, or set \
              {parent} to {rule}",
-            present.split('(').next().unwrap_or_default()
+            present.split('(').next().unwrap_or_default(),
+            parent,
+            other,
+            rule
         ),
         Some(_) => return None,
-        None => "is not used, since these runs do not decorrelate; set method.decorrelation \
+        None => tr!(
+            "is not used, since these runs do not decorrelate; set method.decorrelation \
                  first, as in method.decorrelation=(rule: LocalRule(eta: 0.05, kappa: 0.5))"
-            .to_owned(),
+        )
+        .to_owned(),
     })
 }

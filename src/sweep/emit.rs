@@ -21,10 +21,9 @@ impl SweepFolder {
             .iter()
             .find(|part| part.halving.is_some())
         {
-            let reason = format!(
-                "of part {:?} compares runs while they train, which separate cluster jobs cannot \
-                 do; leave it out, or run the sweep in one process",
-                part.name
+            let reason = tr!(
+                "of part {} compares runs while they train, which separate cluster jobs cannot do; leave it out, or run the sweep in one process",
+                format_args!("{:?}", part.name)
             );
             return Err(Error::spec("parts.halving", reason));
         }

@@ -208,7 +208,7 @@ pub fn time_steps(
                     break;
                 }
                 Ok(MessageBody::Report(Report::Over { failure: None })) => {
-                    times.push(Err("its first steps fail".into()));
+                    times.push(Err(tr!("its first steps fail").into()));
                     break;
                 }
                 Ok(MessageBody::Report(Report::Over {

@@ -55,7 +55,7 @@ impl SweepHandle {
         let thread = Builder::new()
             .name("sweep".into())
             .spawn(work)
-            .map_err(|error| Error::Device(format!("cannot start the sweep thread, {error}")))?;
+            .map_err(|error| Error::Device(tr!("cannot start the sweep thread, {error}", error)))?;
         Ok(Self {
             commands,
             messages,

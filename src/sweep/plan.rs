@@ -51,7 +51,10 @@ impl SweepSpec {
         check_name(&self.name)?;
         let mut base = self.base.read()?;
         if self.parts.is_empty() {
-            return Err(Error::spec("parts", "is empty; a sweep needs at least one"));
+            return Err(Error::spec(
+                "parts",
+                tr!("is empty; a sweep needs at least one"),
+            ));
         }
         let resolved = Self {
             base: BaseRun::Run(Box::new(base.with_absolute_paths())),
@@ -69,7 +72,7 @@ impl SweepSpec {
             plan.add_part(idx, part, &base, &mut known)?;
         }
         if plan.runs.is_empty() {
-            return Err(Error::spec("parts", "have no runs"));
+            return Err(Error::spec("parts", tr!("have no runs")));
         }
         Ok(plan)
     }
@@ -128,7 +131,7 @@ impl SweepPlan {
                 continue;
             }
             if self.runs.len() >= MAX_RUNS {
-                let reason = format!("have more than {MAX_RUNS} runs; use fewer values");
+                let reason = tr!("have more than {MAX_RUNS} runs; use fewer values", MAX_RUNS);
                 return Err(Error::spec("parts", reason));
             }
             spec.name = format!("{}.{:04}", self.sweep.name, self.runs.len());
@@ -145,9 +148,10 @@ impl SweepPlan {
             });
         }
         if n_same > 0 {
-            self.notes.push(format!(
+            self.notes.push(tr!(
                 "{}: {n_same} duplicate runs are left out",
-                self.sweep.part_name(part_idx)
+                self.sweep.part_name(part_idx),
+                n_same
             ));
         }
         match first {
@@ -249,11 +253,18 @@ fn check_name(name: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let n_chars = name.chars().count();
     let reason = if name.is_empty() || n_chars > MAX_NAME_CHARS {
-        format!("must be 1 to {MAX_NAME_CHARS} characters, is {n_chars}")
+        tr!(
+            "must be 1 to {MAX_NAME_CHARS} characters, is {n_chars}",
+            MAX_NAME_CHARS,
+            n_chars
+        )
     } else if let Some(c) = name.chars().find(|&c| !fits(c)) {
-        format!("must be letters a-z, digits, `-` and `_`, has {c:?}")
+        tr!(
+            "must be letters a-z, digits, `-` and `_`, has {c}",
+            c = format_args!("{c:?}")
+        )
     } else if is_device(name) {
-        format!("must not be {name}, which is a device on Windows")
+        tr!("must not be {name}, which is a device on Windows", name)
     } else {
         return Ok(());
     };
@@ -273,7 +284,10 @@ fn is_device(name: &str) -> bool {
 fn apply(spec: &mut RunSpec, assignments: &[String], place: &str) -> Result<()> {
     for assignment in assignments {
         let Some((field, value)) = assignment.split_once('=') else {
-            let reason = format!("`{assignment}` is not an assignment; use path=value");
+            let reason = tr!(
+                "`{assignment}` is not an assignment; use path=value",
+                assignment
+            );
             return Err(Error::spec(place, reason));
         };
         set(spec, field.trim(), value.trim())?;
@@ -294,7 +308,7 @@ fn in_run(error: Error, settings: &[(String, FieldValue)]) -> Error {
                 .iter()
                 .map(|(field, value)| format!("{field}={}", value.0))
                 .collect();
-            let reason = format!("{reason} (in the run with {})", run.join(", "));
+            let reason = tr!("{reason} (in the run with {})", run.join(", "), reason);
             Error::Spec { field, reason }
         }
         other => other,
@@ -310,13 +324,17 @@ fn rungs(halving: Halving, spec: &RunSpec) -> Result<Vec<usize>> {
     let refuse =
         |field: &str, reason: String| Err(Error::spec(format!("parts.halving.{field}"), reason));
     if factor < 2 {
-        return refuse("factor", format!("must be at least 2, is {factor}"));
+        return refuse("factor", tr!("must be at least 2, is {factor}", factor));
     }
     let every = spec.training.validate_every;
     if every == 0 || first_steps == 0 || !first_steps.is_multiple_of(every) {
         return refuse(
             "first_steps",
-            format!("must be a multiple of training.validate_every, {every}, is {first_steps}"),
+            tr!(
+                "must be a multiple of training.validate_every, {every}, is {first_steps}",
+                every,
+                first_steps
+            ),
         );
     }
     let mut rungs = Vec::new();

@@ -12,6 +12,8 @@ use crossbeam_channel::Sender;
 use super::protocol::{Order, Report};
 use crate::error::{Error, Result};
 use crate::kernels::device::{BACKEND, language_choice};
+use crate::language;
+use crate::language::{LANGUAGE, chosen};
 use crate::shell::without_console;
 use crate::worker::{ALLOW_MEMORY, is_memory_allowed};
 
@@ -31,8 +33,9 @@ const MAX_COMPLAINT_BYTES: u64 = 1 << 16;
 /// How the standard library begins its last line where memory is refused.
 const REFUSED_MEMORY: &str = "memory allocation of ";
 /// What the user can do about it.
-const LESS_MEMORY: &str =
-    "choose a smaller training.batch (training.accumulate makes up for it) or fewer parallel runs";
+const LESS_MEMORY: &str = mark!(
+    "choose a smaller training.batch (training.accumulate makes up for it) or fewer parallel runs"
+);
 
 /// A process, and what it was last told.
 #[derive(Debug)]
@@ -85,6 +88,7 @@ impl Process {
             .env(THREADS, n_threads.to_string())
             .envs(is_memory_allowed().then_some((ALLOW_MEMORY, "1")))
             .env(BACKEND, language_choice().to_string())
+            .env(LANGUAGE, chosen().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(complaints)
@@ -128,9 +132,9 @@ impl Process {
                 Ok(None) if start.elapsed() < patience => sleep(LOOK),
                 Ok(None) => {
                     self.kill();
-                    return "its process did not exit and was killed".into();
+                    return tr!("its process did not exit and was killed").into();
                 }
-                Err(error) => return format!("the connection to its process was lost, {error}"),
+                Err(error) => return tr!("the connection to its process was lost, {error}", error),
             }
         }
     }
@@ -164,21 +168,35 @@ fn exit_message(status: ExitStatus, complaints: &str) -> String {
         .lines()
         .find(|line| line.starts_with(REFUSED_MEMORY));
     if let Some(line) = refusal {
-        return format!("its process ran out of memory ({line}); {LESS_MEMORY}");
+        return tr!(
+            "its process ran out of memory ({line}); {LESS_MEMORY}",
+            line,
+            LESS_MEMORY = language::text(LESS_MEMORY)
+        );
     }
     #[cfg(unix)]
     {
         use std::os::unix::process::ExitStatusExt as _;
         if let Some(signal) = status.signal() {
             let why = if signal == 9 {
-                format!(", which the system does when memory runs out; in that case {LESS_MEMORY}")
+                tr!(
+                    ", which the system does when memory runs out; in that case {LESS_MEMORY}",
+                    LESS_MEMORY = language::text(LESS_MEMORY)
+                )
             } else {
                 String::new()
             };
-            return format!("its process was killed by signal {signal}{why}");
+            return tr!(
+                "its process was killed by signal {signal}{why}",
+                signal,
+                why
+            );
         }
     }
-    format!("its process exited without an error message, {status}")
+    tr!(
+        "its process exited without an error message, {status}",
+        status
+    )
 }
 
 fn listen(output: ChildStdout, of: usize, messages: &Sender<ChildMessage>) {

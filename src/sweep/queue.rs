@@ -8,6 +8,7 @@ use super::spec::ChooseBy;
 use super::store::{Marks, SweepFolder, SweepSession};
 use super::task::{Facts, Task, TaskState, run_in};
 use crate::error::Result;
+use crate::language;
 use crate::persist::folder_lock::holder_of;
 use crate::protocol::run_spec::DataSource;
 
@@ -16,12 +17,12 @@ const MAX_DEATHS: usize = 2;
 
 /// Ends and states that are counted beside what is finished, by [`TaskState::word`].
 const APART: [&str; 6] = [
-    "running",
-    "interrupted",
-    "diverged",
-    "failed",
-    "skipped",
-    "dropped",
+    mark!("running"),
+    mark!("interrupted"),
+    mark!("diverged"),
+    mark!("failed"),
+    mark!("skipped"),
+    mark!("dropped"),
 ];
 
 /// The tasks of a sweep and how they stand.
@@ -294,14 +295,15 @@ impl Queue {
             let states = self.facts.values().map(|facts| &facts.state);
             states.filter(|state| state.word() == word).count()
         };
-        let mut words = vec![format!(
+        let mut words = vec![tr!(
             "{} of {n_tasks} done",
-            counts(TaskState::Done.word())
+            counts(TaskState::Done.word()),
+            n_tasks
         )];
         for word in APART {
             let n = counts(word);
             if n > 0 {
-                words.push(format!("{n} {word}"));
+                words.push(tr!("{n} {word}", n, word = language::text(word)));
             }
         }
         words.join(", ")

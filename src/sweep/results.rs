@@ -119,16 +119,16 @@ impl Metric {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Accuracy => "validation accuracy",
-            Self::ValidationLoss => "validation loss",
-            Self::Loss => "last loss",
-            Self::TestAccuracy => "test accuracy",
-            Self::StateNorm => "norm of S₀",
-            Self::GradNorm => "gradient norm",
-            Self::DecorrelationLoss => "decorrelation loss",
-            Self::OffDiagonal => "off-diagonal mass",
+            Self::Accuracy => mark!("validation accuracy"),
+            Self::ValidationLoss => mark!("validation loss"),
+            Self::Loss => mark!("last loss"),
+            Self::TestAccuracy => mark!("test accuracy"),
+            Self::StateNorm => mark!("norm of S₀"),
+            Self::GradNorm => mark!("gradient norm"),
+            Self::DecorrelationLoss => mark!("decorrelation loss"),
+            Self::OffDiagonal => mark!("off-diagonal mass"),
             Self::TokensPerSec => "tokens/s",
-            Self::Secs => "seconds",
+            Self::Secs => mark!("seconds"),
         }
     }
 

@@ -160,7 +160,7 @@ impl Scheduler<'_> {
             let ProcessSlot { process, task, .. } = self.processes.swap_remove(idx);
             process.kill();
             let Some(task) = task else { continue };
-            let note = format!(
+            let note = tr!(
                 "{}: did not stop within {} and was killed; it resumes from its last checkpoint",
                 self.name(task),
                 duration(self.options.patience.as_secs_f64())
@@ -223,7 +223,7 @@ impl Scheduler<'_> {
             Task::Run(idx) => create(&plan.runs[idx].spec),
             Task::Best(part) => match self.queue.best_of(plan, part) {
                 Some(idx) => self.folder.copy_run(idx),
-                None => Err(Error::spec("parts", "has no finished run to choose")),
+                None => Err(Error::spec("parts", tr!("has no finished run to choose"))),
             },
         }
     }

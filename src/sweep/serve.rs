@@ -71,8 +71,9 @@ fn orders() -> Result<Receiver<Order>> {
         .name("orders".into())
         .spawn(read)
         .map_err(|error| {
-            Error::Device(format!(
-                "cannot start the thread that reads commands, {error}"
+            Error::Device(tr!(
+                "cannot start the thread that reads commands, {error}",
+                error
             ))
         })?;
     Ok(orders)

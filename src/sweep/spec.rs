@@ -149,8 +149,8 @@ impl ChooseBy {
     /// In words, as in "chosen by".
     pub fn words(self) -> &'static str {
         match self {
-            Self::ValidationLoss => "the lowest validation loss",
-            Self::ValidationAccuracy => "the highest accuracy on the validation split",
+            Self::ValidationLoss => mark!("the lowest validation loss"),
+            Self::ValidationAccuracy => mark!("the highest accuracy on the validation split"),
         }
     }
 }

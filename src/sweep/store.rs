@@ -101,9 +101,9 @@ impl SweepFolder {
         let lock = FolderLock::take(&path, "sweep")?;
         let file = path.join(SWEEP_FILE);
         if file.is_file() {
-            let reason = format!(
-                "a sweep with this name exists already; resume it with --resume, or give the new \
-                 one another name (name: {name:?})"
+            let reason = tr!(
+                "a sweep with this name exists already; resume it with --resume, or give the new one another name (name: {name})",
+                name = format_args!("{name:?}")
             );
             return Err(Error::input(&path, "name", reason));
         }
@@ -132,7 +132,7 @@ impl SweepFolder {
     pub fn read(path: &Path) -> Result<Self> {
         let file = path.join(SWEEP_FILE);
         if !file.is_file() {
-            let reason = "is not there; a sweep's folder has one";
+            let reason = tr!("is not there; a sweep's folder has one");
             return Err(Error::input(path, SWEEP_FILE, reason));
         }
         let mut sweep = read_sweep(&file)?;
@@ -147,7 +147,7 @@ impl SweepFolder {
         let path = std::path::absolute(path).map_err(|source| Error::io("open", path, source))?;
         let runs_dir = path.parent().and_then(Path::parent);
         let Some(runs_dir) = runs_dir else {
-            let reason = "is not runs/sweeps/NAME, so its runs cannot be found";
+            let reason = tr!("is not runs/sweeps/NAME, so its runs cannot be found");
             return Err(Error::input(path, "folder", reason));
         };
         Ok(Self {
@@ -170,13 +170,13 @@ impl SweepFolder {
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let reason = "there is no such sweep to resume; start it without --resume";
+                let reason = tr!("there is no such sweep to resume; start it without --resume");
                 return Err(Error::input(&path, "name", reason));
             }
             Err(source) => return Err(Error::io("read", file, source)),
         };
         if parse_sweep(&text, &file)? != plan.sweep {
-            let reason = format!(
+            let reason = tr!(
                 "belongs to another sweep; resume {} itself, or give the new one another name",
                 shown(&path)
             );

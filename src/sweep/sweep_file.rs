@@ -49,7 +49,7 @@ pub fn read_sweep(path: impl AsRef<Path>) -> Result<SweepSpec> {
         Some(_) | None => match almost_shipped(path) {
             Some(name) => Err(Error::spec(
                 "sweep",
-                format!("there is no {}; did you mean `{name}`?", shown(path)),
+                tr!("there is no {}; did you mean `{name}`?", shown(path), name),
             )),
             None => parse_sweep(&read_text(path)?, path),
         },

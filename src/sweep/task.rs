@@ -27,9 +27,9 @@ pub enum Task {
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Untuned(idx) => write!(f, "untuned model {}", idx + 1),
-            Self::Run(idx) => write!(f, "run {idx}"),
-            Self::Best(part) => write!(f, "best of part {}", part + 1),
+            Self::Untuned(idx) => write!(f, "{}", tr!("untuned model {}", idx + 1)),
+            Self::Run(idx) => write!(f, "{}", tr!("run {idx}", idx)),
+            Self::Best(part) => write!(f, "{}", tr!("best of part {}", part + 1)),
         }
     }
 }
@@ -82,14 +82,14 @@ impl TaskState {
     /// One word for tables and files.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Waiting => "waiting",
-            Self::Going => "running",
-            Self::Held { .. } => "interrupted",
-            Self::Done => "finished",
-            Self::Diverged { .. } => "diverged",
-            Self::Failed(_) => "failed",
-            Self::Skipped => "skipped",
-            Self::Dropped { .. } => "dropped",
+            Self::Waiting => mark!("waiting"),
+            Self::Going => mark!("running"),
+            Self::Held { .. } => mark!("interrupted"),
+            Self::Done => mark!("finished"),
+            Self::Diverged { .. } => mark!("diverged"),
+            Self::Failed(_) => mark!("failed"),
+            Self::Skipped => mark!("skipped"),
+            Self::Dropped { .. } => mark!("dropped"),
         }
     }
 }

@@ -90,7 +90,7 @@ impl Values {
     pub fn all(&self, field: &str, rounding: Rounding) -> Result<Vec<FieldValue>> {
         let (from, to, count, is_log) = match self {
             Self::List(values) if values.is_empty() => {
-                return Err(Error::spec(field, "has no values; list at least 1"));
+                return Err(Error::spec(field, tr!("has no values; list at least 1")));
             }
             Self::List(values) => {
                 let mut seen = Vec::new();
@@ -106,7 +106,11 @@ impl Values {
         };
         self.check(field)?;
         if !(1..=MAX_VALUES).contains(&count) {
-            let reason = format!("count must be 1 to {MAX_VALUES}, is {count}");
+            let reason = tr!(
+                "count must be 1 to {MAX_VALUES}, is {count}",
+                MAX_VALUES,
+                count
+            );
             return Err(Error::spec(field, reason));
         }
         let share = |idx: usize| idx as f64 / (count.max(2) - 1) as f64;
@@ -144,16 +148,22 @@ impl Values {
         let refuse = |reason: String| Err(Error::spec(field, reason));
         match self {
             Self::List(values) if values.is_empty() => {
-                refuse("has no values; list at least 1".into())
+                refuse(tr!("has no values; list at least 1").into())
             }
             Self::List(_) => Ok(()),
             Self::Linear { from, to, .. } | Self::Log { from, to, .. }
                 if !(from.is_finite() && to.is_finite()) =>
             {
-                refuse(format!("must range over finite numbers, is {from} to {to}"))
+                refuse(tr!(
+                    "must range over finite numbers, is {from} to {to}",
+                    from,
+                    to
+                ))
             }
-            Self::Log { from, to, .. } if *from <= 0.0 || *to <= 0.0 => refuse(format!(
-                "must range over numbers above 0 to be logarithmic, is {from} to {to}"
+            Self::Log { from, to, .. } if *from <= 0.0 || *to <= 0.0 => refuse(tr!(
+                "must range over numbers above 0 to be logarithmic, is {from} to {to}",
+                from,
+                to
             )),
             Self::Linear { .. } | Self::Log { .. } => Ok(()),
         }

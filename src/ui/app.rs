@@ -181,6 +181,7 @@ impl App {
         let closing = &self.closing;
         SavedState {
             appearance: shell.appearance,
+            language: shell.language,
             dock: shell.dock.clone(),
             selected: selection.selected.clone(),
             colours: selection.colours.clone(),

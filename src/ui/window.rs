@@ -12,6 +12,7 @@ use super::app::App;
 use super::app::saved::SavedState;
 use super::widgets::heatmap_gpu::set_surface_format;
 use crate::error::Result;
+use crate::language::choose;
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{parse_spec, print_spec};
 use crate::protocol::run_spec::RunSpec;
@@ -23,13 +24,14 @@ const STATE_KEY: &str = "ui state";
 const DRAFT_KEY: &str = "draft";
 
 /// Opens the window and returns when it is closed. With a `draft` it is
-/// configured for that run, else as it was left.
+/// configured for that run, else as it was left. Unless the user `has_language` from
+/// elsewhere, it has the one that was chosen in it.
 ///
 /// # Errors
 /// A sentence for the user where there is no display, with what to do instead.
-pub fn open(runs_dir: PathBuf, draft: Option<RunSpec>) -> Result<(), String> {
+pub fn open(runs_dir: PathBuf, draft: Option<RunSpec>, has_language: bool) -> Result<(), String> {
     if !has_display() {
-        return Err(no_window("there is no display"));
+        return Err(no_window(tr!("there is no display")));
     }
     let options = NativeOptions {
         viewport: ViewportBuilder::default()
@@ -40,7 +42,7 @@ pub fn open(runs_dir: PathBuf, draft: Option<RunSpec>) -> Result<(), String> {
         ..NativeOptions::default()
     };
     let create = Box::new(move |context: &CreationContext<'_>| {
-        let window = Window::new(context, runs_dir, draft)?;
+        let window = Window::new(context, runs_dir, draft, has_language)?;
         Ok(Box::new(window) as Box<dyn eframe::App>)
     });
     eframe::run_native("gosling", options, create).map_err(|error| {
@@ -70,7 +72,10 @@ fn has_display() -> bool {
 }
 
 fn no_window(reason: &str) -> String {
-    format!("cannot open a window, {reason}; use gosling tune on the command line")
+    tr!(
+        "cannot open a window, {reason}; use gosling tune on the command line",
+        reason
+    )
 }
 
 /// The application as the toolkit runs it.
@@ -86,11 +91,15 @@ impl Window {
         context: &CreationContext<'_>,
         runs_dir: PathBuf,
         draft: Option<RunSpec>,
+        has_language: bool,
     ) -> Result<Self> {
         let mut state: SavedState = context
             .storage
             .and_then(|storage| eframe::get_value(storage, STATE_KEY))
             .unwrap_or_default();
+        if let (Some(language), false) = (state.language, has_language) {
+            choose(language);
+        }
         let kept = match draft {
             Some(_) => None,
             None => context.storage.and_then(kept_draft),

@@ -138,7 +138,7 @@ impl ActiveRun<'_> {
     /// only the start to compare with, so `is_cut` takes the last one then.
     fn outcome(&self, is_cut: bool) -> Result<Outcome> {
         let Some(tuning) = &self.tuning else {
-            return Err(Error::Device("nothing was trained".into()));
+            return Err(Error::Device(tr!("nothing was trained").into()));
         };
         let keeps_last = self.spec.training.select_by == SelectBy::LastStep;
         let best = tuning.validations.best.as_ref();

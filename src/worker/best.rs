@@ -149,6 +149,7 @@ mod tests {
             n_head: 1,
             head_size: 1,
             layers: vec![vec![0.5]],
+            shifts: None,
         };
         TrainerCheckpoint {
             step: 4,

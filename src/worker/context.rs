@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::control::Control;
 use super::session::{LoadedModel, Session};
 use crate::error::{Error, Result};
+use crate::language::in_english;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::metrics::MetricRecord;
 use crate::persist::run_folder::RunFolder;
@@ -65,29 +66,29 @@ impl JobPhase {
     /// In words, the beginning of a sentence that ends in "failed".
     fn words(self) -> &'static str {
         match self {
-            Self::CheckingSpec => "checking the specification",
-            Self::LoadingModel => "loading the model",
-            Self::LoadingData => "loading the data",
-            Self::Preparing => "preparing the state",
-            Self::OpeningRun => "opening the run",
-            Self::CreatingRun => "creating the run",
-            Self::Evaluating(EvaluationPhase::Before) => "scoring the untuned model",
+            Self::CheckingSpec => mark!("checking the specification"),
+            Self::LoadingModel => mark!("loading the model"),
+            Self::LoadingData => mark!("loading the data"),
+            Self::Preparing => mark!("preparing the state"),
+            Self::OpeningRun => mark!("opening the run"),
+            Self::CreatingRun => mark!("creating the run"),
+            Self::Evaluating(EvaluationPhase::Before) => mark!("scoring the untuned model"),
             Self::Evaluating(EvaluationPhase::FewShot) => {
-                "scoring the untuned model with few-shot examples"
+                mark!("scoring the untuned model with few-shot examples")
             }
-            Self::Evaluating(EvaluationPhase::After) => "scoring the tuned model",
-            Self::Tuning => "tuning",
-            Self::Validating => "measuring the validation loss",
-            Self::Saving => "saving",
-            Self::Tracing => "following a text",
-            Self::CrossValidating => "choosing the number of steps",
-            Self::FindingRate => "finding the learning rate",
-            Self::Generating => "answering the prompt",
-            Self::Scoring => "scoring the run",
-            Self::MeasuringDistances => "measuring distances",
-            Self::ComparingState => "comparing the state",
-            Self::ReadingHead => "reading the head in tokens",
-            Self::AblatingHeads => "measuring the heads",
+            Self::Evaluating(EvaluationPhase::After) => mark!("scoring the tuned model"),
+            Self::Tuning => mark!("tuning"),
+            Self::Validating => mark!("measuring the validation loss"),
+            Self::Saving => mark!("saving"),
+            Self::Tracing => mark!("following a text"),
+            Self::CrossValidating => mark!("choosing the number of steps"),
+            Self::FindingRate => mark!("finding the learning rate"),
+            Self::Generating => mark!("answering the prompt"),
+            Self::Scoring => mark!("scoring the run"),
+            Self::MeasuringDistances => mark!("measuring distances"),
+            Self::ComparingState => mark!("comparing the state"),
+            Self::ReadingHead => mark!("reading the head in tokens"),
+            Self::AblatingHeads => mark!("measuring the heads"),
         }
     }
 }
@@ -104,7 +105,7 @@ impl Context<'_> {
     /// # Errors
     /// [`Error::Device`] before the run has started, which is a mistake of ours.
     pub fn folder(&mut self) -> Result<&mut RunFolder> {
-        let missing = || Error::Device("the run has no folder yet".into());
+        let missing = || Error::Device(tr!("the run has no folder yet").into());
         self.folder.as_mut().ok_or_else(missing)
     }
 
@@ -120,7 +121,7 @@ impl Context<'_> {
                     folder.append_metric(&record)?;
                 }
             }
-            if let Some(line) = log_line(&event) {
+            if let Some(line) = in_english(|| log_line(&event)) {
                 folder.append_log(&line)?;
             }
         }
@@ -181,7 +182,7 @@ impl Context<'_> {
             pause_start = Some(Instant::now());
             let Some(run) = &run else { return Ok(()) };
             let event = Event::Run(run.clone(), RunEvent::Paused { step });
-            if let (Some(folder), Some(line)) = (folder.as_mut(), log_line(&event)) {
+            if let (Some(folder), Some(line)) = (folder.as_mut(), in_english(|| log_line(&event))) {
                 folder.append_log(&line)?;
             }
             send(event);

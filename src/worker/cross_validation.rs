@@ -43,18 +43,25 @@ impl Chosen {
         } = self;
         let is_better = loss < untuned;
         let found = match is_better {
-            true => format!(
-                "the number of steps, {steps}, is chosen by cross-validation in {N_FOLDS} parts: \
-                 on examples left out the loss falls from {untuned:.4} to {loss:.4}"
+            true => tr!(
+                "the number of steps, {steps}, is chosen by cross-validation in {N_FOLDS} parts: on examples left out the loss falls from {untuned} to {loss}",
+                steps,
+                N_FOLDS,
+                untuned = format_args!("{untuned:.4}"),
+                loss = format_args!("{loss:.4}")
             ),
-            false => format!(
-                "by cross-validation in {N_FOLDS} parts no number of steps lowers the loss \
-                 {untuned:.4} on examples left out, so the run takes {steps} steps; expect over-fitting"
+            false => tr!(
+                "by cross-validation in {N_FOLDS} parts no number of steps lowers the loss {untuned} on examples left out, so the run takes {steps} steps; expect over-fitting",
+                N_FOLDS,
+                untuned = format_args!("{untuned:.4}"),
+                steps
             ),
         };
-        format!(
+        tr!(
             "{n_examples} examples are too few to hold some out (data.held_out); {found}; the run \
-             trains on all of them"
+             trains on all of them",
+            n_examples,
+            found
         )
     }
 }

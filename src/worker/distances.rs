@@ -40,7 +40,10 @@ pub(super) fn measure_distances(
     context.during = JobPhase::MeasuringDistances;
     let examples = &data.train[..data.train.len().min(MAX_EXAMPLES)];
     if examples.is_empty() {
-        return Err(Error::spec("data", "has no training example to measure"));
+        return Err(Error::spec(
+            "data",
+            tr!("has no training example to measure"),
+        ));
     }
     let (model, device) = (&loaded.model, &loaded.device);
     let config = model.config();
@@ -91,11 +94,13 @@ fn lift_of(method: &Method) -> Result<&LiftSpec> {
     match method {
         Method::Lifted(lift) => Ok(lift),
         Method::PaperLiteral(_) => {
-            let reason = "is PaperLiteral, whose kernels use six vectors of a token that are not scaled to unit length; distances are measured for the receptance of Lifted only";
+            let reason = tr!(
+                "is PaperLiteral, whose kernels use six vectors of a token that are not scaled to unit length; distances are measured for the receptance of Lifted only"
+            );
             Err(Error::spec("method", reason))
         }
         Method::Base | Method::Standard(_) | Method::Lora(_) => {
-            Err(Error::spec("method", "has no kernels; choose Lifted"))
+            Err(Error::spec("method", tr!("has no kernels; choose Lifted")))
         }
     }
 }

@@ -9,6 +9,7 @@ use super::session::LoadedModel;
 use super::untuned_scores::known_score;
 use crate::bench::{Evaluation, ItemSet, Runner, ScoreOptions, evaluate};
 use crate::error::{Error, Result};
+use crate::language::in_english;
 use crate::model::TextStart;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::evaluation_file::{EvaluationFile, Scored, written_answers};
@@ -89,7 +90,7 @@ impl Work<'_> {
             fingerprint: self.loaded.fingerprint.clone(),
             start: match self.tuned {
                 Some(_) => run.0.clone(),
-                None => "untuned".into(),
+                None => tr!("untuned").into(),
             },
             is_tuned: self.tuned.is_some(),
             secs,
@@ -151,7 +152,8 @@ impl Measurement<'_> {
             None => work.take(&told, context)?,
         };
         let Some((evaluation, summary)) = measured else {
-            let line = format!("{}: skipped, without figures", self.phase.words());
+            let phase = in_english(|| self.phase.words());
+            let line = format!("{phase}: skipped, without figures");
             context.folder()?.append_log(&line)?;
             return Ok(None);
         };

@@ -60,9 +60,17 @@ pub enum FoldNews {
         /// Estimated seconds to the last step; none before the first.
         secs_left: Option<f64>,
     },
-    /// Which of the three is scored: the lifted model, S_0 alone, the folded state.
-    Scoring(&'static str),
+    /// One of the three is scored.
+    Scoring {
+        /// Which: the lifted model, S_0 alone or the folded state.
+        of: &'static str,
+        /// Items that are scored, of how many; none where the run has no benchmark.
+        items: Option<(usize, usize)>,
+    },
 }
+
+/// What the lines of the result begin with where a window reads them.
+pub const RESULT_FRONT: &str = "result: ";
 
 /// A plain state in place of a lifted one.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,17 +111,18 @@ pub fn fold(
     let (tuned, mut metadata) = read_tuned(&path, None)?;
     if tuned.lora.is_some() {
         let reason =
-            "is of a LoRA run, which is merged into the model (--to merged) and not folded";
+            tr!("is of a LoRA run, which is merged into the model (--to merged) and not folded");
         return Err(Error::input(&path, "lifted state", reason));
     }
     let Some(lift) = &tuned.lift else {
         let reason =
-            "is a plain state, which other programs load as it is; export it without --fold";
+            tr!("is a plain state, which other programs load as it is; export it without --fold");
         return Err(Error::input(&path, "lifted state", reason));
     };
     let has_plain_s0 = lift.kind != LiftKind::PaperLiteral;
     let Some(text) = metadata.spec_ron.clone() else {
-        let reason = "does not say which run made it, so its model and its texts are not known";
+        let reason =
+            tr!("does not say which run made it, so its model and its texts are not known");
         return Err(Error::input(&path, "spec_ron", reason));
     };
     let mut spec = parse_spec(&text, &path)?;
@@ -129,7 +138,7 @@ pub fn fold(
         .as_ref()
         .is_some_and(|of| *of != own)
     {
-        let reason = format!(
+        let reason = tr!(
             "have changed since the run; a fold needs those of the run ({})",
             spec.data_name()
         );
@@ -139,7 +148,7 @@ pub fn fold(
     let (loaded, _) = session.load(&spec, &mut |_| tell(FoldNews::Loading))?;
     let is_other = |of: &String| !is_same_content(of, &loaded.fingerprint);
     if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
-        let reason = format!("the state was tuned for other weights than {}", loaded.file);
+        let reason = tr!("the state was tuned for other weights than {}", loaded.file);
         return Err(Error::input(&path, "base model", reason));
     }
     let fits = tuned.check_fits(loaded.model.config());
@@ -184,11 +193,11 @@ fn training_of(spec: &RunSpec, options: FoldOptions) -> Result<TrainingSpec> {
     training.learning_rate = options.learning_rate.unwrap_or(training.learning_rate);
     training.warmup_steps = training.warmup_steps.min(training.steps / 10);
     if training.steps == 0 {
-        return Err(Error::spec("--fold-steps", "must be 1 or more"));
+        return Err(Error::spec("--fold-steps", tr!("must be 1 or more")));
     }
     let rate = training.learning_rate;
     if !rate.is_finite() || rate <= 0.0 {
-        let reason = format!("must be a number above 0, is {rate}");
+        let reason = tr!("must be a number above 0, is {rate}", rate);
         return Err(Error::spec("--fold-rate", reason));
     }
     Ok(training)
@@ -247,8 +256,11 @@ impl Folding<'_> {
         of.push((FOLDED, &folded));
         let mut figures = Vec::new();
         for (name, tuned) in of {
-            tell(FoldNews::Scoring(name))?;
-            figures.push(self.figures(name, tuned)?);
+            tell(FoldNews::Scoring {
+                of: name,
+                items: None,
+            })?;
+            figures.push(self.figures(name, tuned, tell)?);
         }
         let report = FoldReport {
             steps,
@@ -257,8 +269,8 @@ impl Folding<'_> {
             divergence_before: before,
             divergence_after: best,
             checked_on: match self.data.validation.is_empty() {
-                true => "training examples",
-                false => "held-out examples",
+                true => tr!("training examples"),
+                false => tr!("held-out examples"),
             },
             n_checked: self.n_checked,
             figures,
@@ -281,23 +293,33 @@ impl Folding<'_> {
         Ok(nats / n_tokens.max(1) as f64)
     }
 
-    fn figures(&self, name: &'static str, tuned: &Tuned) -> Result<FoldFigures> {
+    fn figures(
+        &self,
+        name: &'static str,
+        tuned: &Tuned,
+        tell: &mut dyn FnMut(FoldNews) -> Result<()>,
+    ) -> Result<FoldFigures> {
         let LoadedModel { model, device, .. } = self.loaded;
         let start = tuned.start(device);
         let window = self.spec.training.window;
         let loss = self.mean(&mut |batch| text_loss(model, device, &start, batch, window))?;
-        let of_set = |set: &BenchmarkSet| {
+        let mut of_set = |set: &BenchmarkSet| {
             let since = Instant::now();
             let evaluation = evaluate(
                 &mut Runner::with_start(model, device, start.clone(), self.text_start),
                 self.tokenizer,
                 &set.items,
                 &set.options(EvaluationPhase::After),
-                &mut |_, _| Ok(()),
+                &mut |done, total| {
+                    tell(FoldNews::Scoring {
+                        of: name,
+                        items: Some((done, total)),
+                    })
+                },
             )?;
             Ok(summary(&evaluation, since.elapsed().as_secs_f64()))
         };
-        let evaluation = self.data.benchmark.as_ref().map(of_set).transpose()?;
+        let evaluation = self.data.benchmark.as_ref().map(&mut of_set).transpose()?;
         Ok(FoldFigures {
             of: name,
             loss,

@@ -14,7 +14,7 @@ use crate::model::text_stream::TextStream;
 use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 use crate::protocol::command::GenerationRequest;
 use crate::protocol::event::{Answer, AnswerEnd, Event, JobEvent, RunId};
-use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::lift_bundle::read_tuned_for;
 use crate::tuning::states::state_file::locate_state;
 
 /// Answers the prompt until both answers have ended.
@@ -34,7 +34,7 @@ pub(super) fn generate(
     };
     context.during = JobPhase::Generating;
     if !request.alpha.is_finite() {
-        let reason = format!("must be a number, is {}", request.alpha);
+        let reason = tr!("must be a number, is {}", request.alpha);
         return Err(Error::spec("alpha", reason));
     }
     let (start, own_vocabulary) = match &request.state {
@@ -111,7 +111,7 @@ fn read_start(
     loaded: &LoadedModel,
 ) -> Result<((Start, TextStart), Option<Tokenizer>)> {
     let path = locate_state(path)?;
-    let (tuned, metadata) = read_tuned(&path, None)?;
+    let (tuned, metadata) = read_tuned_for(&path, None, loaded.model.config())?;
     tuned
         .check_fits(loaded.model.config())
         .map_err(|error| match error {

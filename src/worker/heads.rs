@@ -36,7 +36,7 @@ const REPORT_SECS: f64 = 0.2;
 fn state_of(from: &TraceFrom) -> Result<Tuned> {
     match from {
         TraceFrom::Untuned => {
-            let reason = "has no state; choose a run with one";
+            let reason = tr!("has no state; choose a run with one");
             Err(Error::spec("method", reason))
         }
         TraceFrom::Snapshot { folder, step } => {
@@ -83,11 +83,11 @@ fn directions(
     let layer = state.layers.get(place.layer);
     let head = layer.and_then(|layer| layer.chunks_exact(n * n).nth(place.head));
     let head = head.ok_or_else(|| {
-        let reason = format!("has no head {} in layer {}", place.head, place.layer);
+        let reason = tr!("has no head {} in layer {}", place.head, place.layer);
         Error::spec("state", reason)
     })?;
     let vectors = singular_vectors(head, n)
-        .ok_or_else(|| Error::spec("state", "has numbers that are not finite in this head"))?;
+        .ok_or_else(|| Error::spec("state", tr!("has numbers that are not finite in this head")))?;
     // A state of zeros points nowhere.
     let vectors: Vec<_> = vectors
         .into_iter()
@@ -154,8 +154,10 @@ pub(super) fn ablate(
     let (mut data, _) = load_data(&request.spec, context)?;
     data.validation.truncate(request.max_examples.max(1));
     if data.validation.is_empty() {
-        let reason = "holds no examples out, so there is nothing to measure heads on; \
-                      set data.held_out or a validation file";
+        let reason = tr!(
+            "holds no examples out, so there is nothing to measure heads on; \
+                      set data.held_out or a validation file"
+        );
         return Err(Error::spec("data", reason));
     }
     let (loaded, _) = context.load(session, &request.spec)?;

@@ -23,8 +23,9 @@ pub(super) fn is_held_out(benchmark: Benchmark, folder: &Path) -> bool {
 /// Takes the last training items out, to measure the validation loss on.
 pub(super) fn hold_out(train: &mut Vec<Item>, notes: &mut Vec<String>) -> Vec<Item> {
     let n_held_out = (train.len() / HELD_OUT_SHARE).min(MAX_HELD_OUT);
-    notes.push(format!(
-        "there is no validation split, so the last {n_held_out} training items are held out"
+    notes.push(tr!(
+        "there is no validation split, so the last {n_held_out} training items are held out",
+        n_held_out
     ));
     train.split_off(train.len() - n_held_out)
 }

@@ -60,17 +60,20 @@ fn find(
     let evidence = stored.evidence(model, device, &texts)?;
     context.poll(0)?;
     let mut notes: Vec<String> = stored.left_out.iter().cloned().collect();
-    if stored.has_shifts {
-        notes.push("The token shifts in the file are left out; a tuned state has none.".into());
+    if stored.as_stored.has_shifts() {
+        notes.push(tr!("The file has token shifts beside S₀; they are used.").into());
     }
     if !is_said {
         notes.push(
-            "The file does not say its leading token; none is assumed, as in most trainers.".into(),
+            tr!("The file does not say its leading token; none is assumed, as in most trainers.")
+                .into(),
         );
     }
     let recorded = stored.metadata.base_fingerprint.as_ref();
     if recorded.is_some_and(|recorded| !is_same_content(recorded, fingerprint)) {
-        notes.push("The file says that the state was tuned for other weights than these.".into());
+        notes.push(
+            tr!("The file says that the state was tuned for other weights than these.").into(),
+        );
     }
     Ok(ImportFinding {
         decision: stored.decide(&evidence),

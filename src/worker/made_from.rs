@@ -12,13 +12,15 @@ use crate::atomic::write_atomic;
 use crate::data::Role;
 use crate::error::{Error, Result};
 use crate::format::shown;
-use crate::model::checkpoint::is_same_content;
+use crate::model::checkpoint::{Checkpoint, is_same_content};
 use crate::model::tokenizer::{Tokenizer, WORLD_FINGERPRINT};
 use crate::persist::run_folder::RunFolder;
 use crate::persist::run_inputs::{Input, RunInputs};
 use crate::protocol::run_spec::{CheckpointSource, RunSpec};
 use crate::tuning::spec::StartState;
-use crate::tuning::states::state_file::{Metadata, VOCABULARY_FILE, VocabularyMark, read_state};
+use crate::tuning::states::state_file::{
+    Metadata, VOCABULARY_FILE, VocabularyMark, state_as_stored,
+};
 
 /// The key of the inputs in a checkpoint.
 pub(super) const INPUTS: &str = "inputs";
@@ -42,6 +44,7 @@ impl MadeFrom {
         let vocabulary = VocabularyMark::new(name, tokenizer);
         let data = data_fingerprint(run_data);
         let metadata = Metadata {
+            architecture: loaded.model.config().architecture,
             base_fingerprint: Some(loaded.fingerprint.clone()),
             base_model: Some(loaded.file.clone()),
             vocabulary: Some(vocabulary.clone()),
@@ -113,8 +116,8 @@ impl MadeFrom {
             .unwrap_or_default();
         let Some(then) = of_checkpoint.or(of_folder) else {
             notes.push(
-                "the run does not record its weights, vocabulary and data; it continues with the \
-                 current ones"
+                tr!("the run does not record its weights, vocabulary and data; it continues with the \
+                 current ones")
                     .into(),
             );
             return Ok(());
@@ -125,10 +128,13 @@ impl MadeFrom {
         }
         let changes = changes.join("; ");
         if !is_accepted {
-            let reason = format!("{changes}; restore the original files, or accept the change");
+            let reason = tr!(
+                "{changes}; restore the original files, or accept the change",
+                changes
+            );
             return Err(Error::changed(folder, "inputs", reason));
         }
-        notes.push(format!("continued although {changes}"));
+        notes.push(tr!("continued although {changes}", changes));
         self.inputs.accepted.push(changes);
         Ok(())
     }
@@ -149,32 +155,37 @@ impl MadeFrom {
             StartState::Zero | StartState::Text(_) => return Ok(()),
             StartState::File(path) => path,
         };
-        let (_, of_start) = read_state(path, None)?;
+        // What way round its numbers are is not asked here.
+        let (_, of_start) = state_as_stored(&Checkpoint::open(path)?)?;
         let shown = shown(path);
         match &of_start.base_fingerprint {
-            None => notes.push(format!(
-                "{shown} does not record which weights it was tuned for"
+            None => notes.push(tr!(
+                "{shown} does not record which weights it was tuned for",
+                shown
             )),
             Some(then) if !is_same_content(then, &self.inputs.model.fingerprint) => {
                 let then = Input {
                     name: of_start
                         .base_model
-                        .unwrap_or_else(|| "other weights".into()),
+                        .unwrap_or_else(|| tr!("other weights").into()),
                     fingerprint: then.clone(),
                 };
-                let changes = format!(
+                let changes = tr!(
                     "{shown} was tuned for {then}, the model is {}",
-                    self.inputs.model
+                    self.inputs.model,
+                    shown,
+                    then
                 );
                 if !is_accepted {
-                    let reason = format!(
+                    let reason = tr!(
                         "was tuned for {then}, the model is {}; choose a state of this model, or \
                          accept the change",
-                        self.inputs.model
+                        self.inputs.model,
+                        then
                     );
                     return Err(Error::changed(path, "base model", reason));
                 }
-                notes.push(format!("continued although {changes}"));
+                notes.push(tr!("continued although {changes}", changes));
                 self.inputs.accepted.push(changes);
             }
             Some(_) => {}
@@ -183,15 +194,21 @@ impl MadeFrom {
         if let (Some(then), Some(now)) = (&of_start.vocabulary, &own.vocabulary)
             && then.sha256 != now.sha256
         {
-            notes.push(format!("{shown} was tuned with {then}, this run has {now}"));
+            notes.push(tr!(
+                "{shown} was tuned with {then}, this run has {now}",
+                shown,
+                then,
+                now
+            ));
         }
         if let (Some(then), Some(now)) = (of_start.leading_token, own.leading_token)
             && then != now
         {
-            notes.push(format!(
+            notes.push(tr!(
                 "{shown} was tuned with data.leading_token {}, this run has {}",
                 then.name(),
-                now.name()
+                now.name(),
+                shown
             ));
         }
         Ok(())
@@ -247,7 +264,7 @@ pub(super) fn check_model_is_there(folder: &Path, spec: &RunSpec) -> Result<()> 
     match missing {
         None => Ok(()),
         Some(path) => {
-            let reason = format!(
+            let reason = tr!(
                 "{} is missing; name its new path with gosling tune --resume {} --model FILE",
                 path.display(),
                 folder.display()

@@ -128,7 +128,9 @@ impl Worker {
                     imports,
                 );
             })
-            .map_err(|error| Error::Device(format!("cannot start the worker thread, {error}")))?;
+            .map_err(|error| {
+                Error::Device(tr!("cannot start the worker thread, {error}", error))
+            })?;
         Ok(WorkerHandle {
             commands,
             events,
@@ -196,7 +198,7 @@ fn work(
                 // It may have left the device in any state.
                 let message = match session.lose(message) {
                     Some(trouble) => with(one_line(message), Some(trouble)),
-                    None => format!("internal error (please report), {}", one_line(message)),
+                    None => tr!("internal error (please report), {}", one_line(message)),
                 };
                 context.report_failure(FailureKind::Work, message);
             }
@@ -221,7 +223,7 @@ fn with(message: String, trouble: Option<&str>) -> String {
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("without an error message")
+    text.unwrap_or(tr!("without an error message"))
 }
 
 /// The beginning of a text that may hold a whole backtrace, on one line.

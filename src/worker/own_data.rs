@@ -103,17 +103,19 @@ impl OwnData {
             examples.retain(|example| example.n_counted(loss_on) > 0);
             let n_out = n_before - examples.len();
             if n_out > 0 {
-                let reason = format!(
-                    "the loss counts nothing of {n_out} of {n_before} examples (data.loss_on is \
-                     {loss_on:?})"
+                let reason = tr!(
+                    "the loss counts nothing of {n_out} of {n_before} examples (data.loss_on is {loss_on})",
+                    n_out,
+                    n_before,
+                    loss_on = format_args!("{loss_on:?}")
                 );
                 if examples.is_empty() {
-                    let reason = format!("{reason}; choose Answer");
+                    let reason = tr!("{reason}; choose Answer", reason);
                     return Err(Error::spec("data.loss_on", reason));
                 }
                 self.train
                     .notes
-                    .push(format!("{reason}; they are left out"));
+                    .push(tr!("{reason}; they are left out", reason));
             }
         }
         Ok(())
@@ -137,12 +139,16 @@ impl OwnData {
         }
         self.validation = hold_out(&mut self.train.items, n_held_out, SEED);
         self.train.notes.push(match self.validation.len() {
-            0 => "nearly all examples have the same prompt, so none can be held out; name a \
+            0 => tr!(
+                "nearly all examples have the same prompt, so none can be held out; name a \
                   validation file"
-                .into(),
-            n_held_out => format!(
+            )
+            .into(),
+            n_held_out => tr!(
                 "{n_held_out} of {n} examples are held out to choose the best state \
-                 (data.held_out); examples with nearly the same prompt stay together"
+                 (data.held_out); examples with nearly the same prompt stay together",
+                n_held_out,
+                n
             ),
         });
     }
@@ -151,6 +157,9 @@ impl OwnData {
 /// The refusal of a set of which nothing is left when long examples are cut; `told`
 /// says so.
 pub(super) fn nothing_left(told: &str) -> Error {
-    let reason = format!("{told}; nothing is left, so raise data.context_length");
+    let reason = tr!(
+        "{told}; nothing is left, so raise data.context_length",
+        told
+    );
     Error::spec("data.long_texts", reason)
 }

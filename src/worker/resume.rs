@@ -14,15 +14,18 @@ use crate::tuning::states::checkpoint_file::{TrainerCheckpoint, read_checkpoint}
 pub(super) fn check_resumable(past: &Run) -> Result<()> {
     let refuse = |reason: String| Err(Error::input(&past.folder, "run", reason));
     match &past.status {
-        RunStatus::Finished => refuse(format!(
+        RunStatus::Finished => refuse(tr!(
             "is finished after {} steps; its state is in state.safetensors",
             past.step
         )),
-        RunStatus::StoppedEarly { best_step } => refuse(format!(
-            "is finished, it stopped early; the state of step {best_step} is in state.safetensors"
+        RunStatus::StoppedEarly { best_step } => refuse(tr!(
+            "is finished, it stopped early; the state of step {best_step} is in state.safetensors",
+            best_step
         )),
-        RunStatus::Diverged { step, detail } => refuse(format!(
-            "diverged at step {step}, {detail}; a resumed run would diverge again, so start a new one"
+        RunStatus::Diverged { step, detail } => refuse(tr!(
+            "diverged at step {step}, {detail}; a resumed run would diverge again, so start a new one",
+            step,
+            detail
         )),
         RunStatus::Running { .. }
         | RunStatus::Paused { .. }
@@ -47,11 +50,11 @@ pub(super) fn newest_whole(
         let restored = read_checkpoint(&path).and_then(|read| restore(&path, &read));
         match restored {
             Ok(()) => return Ok(Some(path)),
-            Err(error) => notes.push(format!("a checkpoint cannot be used, {error}")),
+            Err(error) => notes.push(tr!("a checkpoint cannot be used, {error}", error)),
         }
     }
     if !notes.is_empty() {
-        notes.push("no checkpoint is complete, so the run starts again from step 0".into());
+        notes.push(tr!("no checkpoint is complete, so the run starts again from step 0").into());
     }
     Ok(None)
 }

@@ -75,7 +75,7 @@ impl RunData {
                 validation,
                 template,
             } => {
-                notes.push("texts have no correct answer; only the loss is measured".into());
+                notes.push(tr!("texts have no correct answer; only the loss is measured").into());
                 let paths = (train.as_path(), validation.as_deref());
                 let format = template.prompt_format()?;
                 let own = OwnData::load(paths, &format, spec, tokenizer)?;
@@ -112,7 +112,11 @@ impl RunData {
     /// How many examples there are, and what became of those that are too long.
     pub fn line(&self) -> String {
         let (n_train, n_held_out) = (self.train.len(), self.validation.len());
-        let mut line = format!("data: {n_train} training and {n_held_out} validation examples");
+        let mut line = tr!(
+            "data: {n_train} training and {n_held_out} validation examples",
+            n_train,
+            n_held_out
+        );
         for note in &self.of_length {
             line = line + "; " + note;
         }
@@ -135,9 +139,12 @@ impl RunData {
             let leading = spec.data.leading_token;
             if let Some(reason) = leave_out_single_tokens(examples, leading, name) {
                 if examples.is_empty() {
-                    return Err(Error::spec("data.leading_token", reason + "; choose Zero"));
+                    return Err(Error::spec(
+                        "data.leading_token",
+                        reason + tr!("; choose Zero"),
+                    ));
                 }
-                self.notes.push(reason + ", and are left out");
+                self.notes.push(reason + tr!(", and are left out"));
             }
             // Room for token 0, so that every form is trained on the same examples.
             let (longest, loss_on) = (context_length.saturating_sub(1), spec.data.loss_on);
@@ -152,18 +159,25 @@ impl RunData {
             examples.retain(|example| example.n_tokens() <= longest);
             let n_long = n_before - examples.len();
             if let (true, Some(shortest)) = (examples.is_empty(), shortest) {
-                let reason = format!(
+                let reason = tr!(
                     "all {n_before} {name} examples have more than {context_length} tokens, \
                      the shortest {}; raise it, or let data.long_texts cut or split them (Cut, \
                      Split)",
-                    shortest + 1
+                    shortest + 1,
+                    n_before,
+                    name,
+                    context_length
                 );
                 return Err(Error::spec("data.context_length", reason));
             }
             if n_long > 0 {
-                let note = format!(
+                let note = tr!(
                     "{n_long} of {n_before} {name} examples have more than {context_length} \
-                     tokens and are left out"
+                     tokens and are left out",
+                    n_long,
+                    n_before,
+                    name,
+                    context_length
                 );
                 self.of_length.push(note.clone());
                 self.notes.push(note);
@@ -174,8 +188,10 @@ impl RunData {
             held_out.items.items.truncate(n_validation);
         }
         if self.validation.is_empty() && !self.is_small && spec.training.validate_every > 0 {
-            let reason = "there are no validation examples, so over-fitting is not noticed and \
-                          the last state is kept";
+            let reason = tr!(
+                "there are no validation examples, so over-fitting is not noticed and \
+                          the last state is kept"
+            );
             self.notes.push(reason.into());
         }
         Ok(())
@@ -264,9 +280,11 @@ fn official_items(
     let scored_split = benchmark.scored_split(asked);
     if scored_split != asked {
         notes.push(
-            "the answers to WinoGrande's test split are not public; the validation split is \
+            tr!(
+                "the answers to WinoGrande's test split are not public; the validation split is \
              scored, as in lm-evaluation-harness"
-                .into(),
+            )
+            .into(),
         );
     }
     let scored = load(benchmark, folder, scored_split)?;
@@ -312,8 +330,10 @@ fn split(split: EvaluationSplit) -> Split {
 fn note_loaded<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {
     if let Some(first) = loaded.bad_lines.first() {
         let n_bad = loaded.n_bad_lines;
-        notes.push(format!(
-            "{n_bad} lines cannot be used and are left out, the first is {first}"
+        notes.push(tr!(
+            "{n_bad} lines cannot be used and are left out, the first is {first}",
+            n_bad,
+            first
         ));
     }
     notes.extend(loaded.notes.iter().cloned());

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::context::{Context, JobPhase};
 use crate::error::Result;
+use crate::model::Architecture;
 use crate::model::checkpoint::Checkpoint;
 use crate::persist::spec_file::print_spec;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunEvent, RunId};
@@ -17,7 +18,7 @@ use crate::tuning::states::lift_bundle::{
 };
 use crate::tuning::states::state_file::sidecar::file_sha256;
 use crate::tuning::states::state_file::{
-    ExportReport, Metadata, PthDType, write_companions, write_pth, write_safetensors,
+    ExportReport, Metadata, PthDType, SHIFTS_NOTE, write_companions, write_pth, write_safetensors,
 };
 
 /// A state and what is known of it.
@@ -45,7 +46,7 @@ pub(super) struct Figures<'a> {
 }
 
 impl Handover<'_> {
-    /// Writes `state.safetensors`, `state.pth` and what belongs beside it; of a
+    /// Writes `state.safetensors`, and of RWKV-7 `state.pth` and what belongs beside it; of a
     /// lifted run `lifted.safetensors` too, of a LoRA run `lora.safetensors`, of which
     /// the others are a part. Where there is no plain S_0 that file is the only one.
     ///
@@ -80,9 +81,16 @@ impl Handover<'_> {
             }
             context.folder()?.append_log(S0_OF_LORA_NOTE)?;
         }
+        if self.tuned.state.has_shifts() {
+            context.folder()?.append_log(SHIFTS_NOTE)?;
+        }
         let own = context.folder()?.state_path();
         let other = own.with_extension("pth");
         let own = write_safetensors(&self.tuned.state, own, &metadata)?;
+        if metadata.architecture != Architecture::Rwkv7 {
+            // Programs that read a .pth run RWKV-7.
+            return self.report(own, context);
+        }
         let other = write_pth(&self.tuned.state, other, PthDType::F32)?;
         write_companions(&other.path, &metadata)?;
         self.report(own, context)?;

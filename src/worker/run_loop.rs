@@ -141,7 +141,8 @@ fn prepare<'a>(
         None => None,
         Some((_, start)) => {
             let leading = spec.data.leading_token;
-            let start = start_state(start, model, device, &tokenizer, leading.in_use())?;
+            let shifts = spec.method.shift_rate().is_some();
+            let start = start_state(start, model, device, &tokenizer, leading.in_use(), shifts)?;
             if let (StartCheck::New { .. }, true) = (check, data.is_small) {
                 let chosen = choose_steps(spec, loaded, &data, &start, context)?;
                 spec.take_steps(chosen.steps);
@@ -343,7 +344,7 @@ fn search_rate(
     let spec = &mut spec.clone();
     let prepared = prepare(spec, StartCheck::Done, session, context)?;
     let Some(mut trainer) = prepared.trainer else {
-        let reason = "is Base, which trains nothing; choose Standard";
+        let reason = tr!("is Base, which trains nothing; choose Standard");
         return Err(Error::spec("method", reason));
     };
     context.during = JobPhase::FindingRate;

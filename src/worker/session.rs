@@ -9,9 +9,10 @@ use burn::tensor::Device;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::{self, DeviceChoice, DeviceLimits, OpenDevice};
+use crate::language;
 use crate::model::checkpoint::{Checkpoint, stamp};
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Rwkv7, mini};
+use crate::model::{Model, ModelConfig, mini};
 use crate::persist::known_weights;
 use crate::protocol::event::{DeviceEvent, Event};
 use crate::protocol::run_spec::{
@@ -23,16 +24,22 @@ use crate::protocol::run_spec::{
 const MAX_SPARE_ROWS: usize = 64;
 
 /// What the user is told of a lost device.
-const LOST: &str = "the GPU was lost (a driver restart or a sleeping machine can cause this); the \
-    next run opens it again";
+const LOST: &str = mark!(
+    "the GPU was lost (a driver restart or a sleeping machine can cause this); the \
+    next run opens it again"
+);
 /// What the user is told where memory ran out.
-const NO_MEMORY: &str = "the device has no memory left; close other programs, choose a smaller \
+const NO_MEMORY: &str = mark!(
+    "the device has no memory left; close other programs, choose a smaller \
     training.batch (training.accumulate makes up for it), or use training.activation_checkpointing or, for long texts, \
-    training.window";
+    training.window"
+);
 
 /// What the user should do about a tensor that is larger than the device binds.
-const TOO_LARGE: &str = "a tensor is too large for this device; choose a smaller training.batch \
-    (training.accumulate makes up for it), or read long texts in windows (training.window)";
+const TOO_LARGE: &str = mark!(
+    "a tensor is too large for this device; choose a smaller training.batch \
+    (training.accumulate makes up for it), or read long texts in windows (training.window)"
+);
 
 /// What stays loaded between runs.
 #[derive(Default)]
@@ -43,7 +50,7 @@ pub(super) struct Session {
 /// A model that is ready to compute.
 pub(super) struct LoadedModel {
     pub device: Device,
-    pub model: Rwkv7,
+    pub model: Model,
     /// The checkpoint's file name.
     pub file: String,
     pub fingerprint: String,
@@ -86,9 +93,9 @@ impl Session {
         }));
         // A device that is out of memory may be lost by it.
         match (ran_out, is_lost) {
-            (true, _) if device::says_too_large(message) => Some(TOO_LARGE),
-            (true, _) => Some(NO_MEMORY),
-            (false, true) => Some(LOST),
+            (true, _) if device::says_too_large(message) => Some(language::text(TOO_LARGE)),
+            (true, _) => Some(language::text(NO_MEMORY)),
+            (false, true) => Some(language::text(LOST)),
             (false, false) => None,
         }
     }
@@ -123,7 +130,7 @@ impl Session {
             self.loaded = Some((key, model));
         }
         let Some((_, loaded)) = &self.loaded else {
-            return Err(Error::Device("the model is not loaded".into()));
+            return Err(Error::Device(tr!("the model is not loaded").into()));
         };
         let rows = loaded.model.config().vocab_size;
         let file = checkpoint_name(&spec.model.checkpoint);
@@ -208,21 +215,24 @@ fn load_model(
         device: description.clone(),
     }))?;
     let notes = if is_software {
-        vec![format!("{name} is a software GPU; --device cpu is faster")]
+        vec![tr!(
+            "{name} is a software GPU; --device cpu is faster",
+            name
+        )]
     } else {
         Vec::new()
     };
     let start = Instant::now();
-    let model = Rwkv7::load_stored(checkpoint, &device, precision, &mut |read| {
+    let model = Model::load_stored(checkpoint, &device, precision, &mut |read| {
         report(Event::Device(DeviceEvent::Loading { read }))
     })?;
     let config = model.config();
     let file = checkpoint.file().file_name().unwrap_or_default();
     let file = file.to_string_lossy().into_owned();
-    let line = format!(
-        "{}, {:.1} M parameters, {} layers, {} heads of {}",
+    let line = tr!(
+        "{}, {} M parameters, {} layers, {} heads of {}",
         file,
-        config.n_params() as f64 / 1e6,
+        format_args!("{:.1}", config.n_params() as f64 / 1e6),
         config.n_layer,
         config.n_head,
         config.head_size
@@ -237,7 +247,7 @@ fn load_model(
         file,
         fingerprint: known_weights::fingerprint(checkpoint),
         model,
-        lines: [format!("device {description}"), line],
+        lines: [tr!("device {description}", description), line],
         notes,
         limits,
         is_software,
@@ -252,8 +262,8 @@ pub(crate) fn fitting_tokenizer(
 ) -> Result<Tokenizer> {
     let (tokenizer, name) = match &spec.vocabulary {
         VocabularySource::Auto => return Tokenizer::for_embedding(n_rows),
-        VocabularySource::Mini => (Tokenizer::mini()?, "the mini vocabulary".to_owned()),
-        VocabularySource::World => (Tokenizer::world()?, "the World vocabulary".to_owned()),
+        VocabularySource::Mini => (Tokenizer::mini()?, tr!("the mini vocabulary").to_owned()),
+        VocabularySource::World => (Tokenizer::world()?, tr!("the World vocabulary").to_owned()),
         VocabularySource::File(path) => (Tokenizer::from_file(path)?, shown(path).to_string()),
     };
     check_vocabulary(&tokenizer, &name, model, n_rows)?;
@@ -277,9 +287,12 @@ pub(crate) fn check_vocabulary(
     }
     Err(Error::spec(
         "model.vocabulary",
-        format!(
+        tr!(
             "{name} has {n_ids} tokens, but {} has {n_rows}; use Auto or the model's own",
-            shown(model)
+            shown(model),
+            name,
+            n_ids,
+            n_rows
         ),
     ))
 }

@@ -74,25 +74,29 @@ impl SnapshotPlan {
         } = *self;
         let size = |n: usize| mebibytes(bytes_each.saturating_mul(n as u64));
         match n {
-            0 => format!(
+            0 => tr!(
                 "one snapshot of the state takes {}, more than intervals.snapshot_mib allows; \
                  none is stored",
                 size(1)
             ),
-            1 => format!(
+            1 => tr!(
                 "one snapshot of the state takes {}, so that only the last is stored \
                  (intervals.snapshot_mib)",
                 size(1)
             ),
-            n if interval > wanted => format!(
+            n if interval > wanted => tr!(
                 "snapshots of the state every {wanted} steps would take {}; every {interval} \
                  steps they take {} (intervals.snapshot_mib)",
                 size(count(steps, wanted)),
-                size(n)
+                size(n),
+                wanted,
+                interval
             ),
-            n => format!(
+            n => tr!(
                 "{n} snapshots of the state, one every {interval} steps, take {} on the disk",
-                size(n)
+                size(n),
+                n,
+                interval
             ),
         }
     }
@@ -109,7 +113,11 @@ fn n_numbers(method: &Method, model: &ModelConfig) -> u64 {
     let of_state = (model.n_layer * per_layer) as u64;
     let of_branch = method.lifting().map(|of| branch_numbers(&of, model));
     let of_lora = method.lora().map(|of| of.n_parameters(model));
-    of_state + of_branch.unwrap_or(0) + of_lora.unwrap_or(0) as u64
+    let n_shifts = match method.shift_rate() {
+        Some(_) => 2 * model.n_layer * model.n_embd,
+        None => 0,
+    };
+    of_state + n_shifts as u64 + of_branch.unwrap_or(0) + of_lora.unwrap_or(0) as u64
 }
 
 /// Z and the support vectors, gamma, write gates, R and the mean.

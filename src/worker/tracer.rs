@@ -59,7 +59,7 @@ impl Tracer<'_> {
         context: &mut Context<'_>,
     ) -> Result<Traced> {
         if (&request.spec.model, request.spec.device) != (&self.spec.model, self.spec.device) {
-            let reason = "differs from the model of the active run; wait until the run ends";
+            let reason = tr!("differs from the model of the active run; wait until the run ends");
             return Err(Error::spec("model", reason));
         }
         let tuned = match &request.from {

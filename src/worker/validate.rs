@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::format::shown;
+use crate::language;
 use crate::persist::spec_file::PATH_HINT;
 use crate::protocol::fields;
 use crate::protocol::fields::slot::Slot;
@@ -35,11 +36,21 @@ fn check_name(name: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let n_chars = name.chars().count();
     let reason = if name.is_empty() || n_chars > MAX_NAME_CHARS {
-        format!("must be 1 to {MAX_NAME_CHARS} characters, is {n_chars}")
+        tr!(
+            "must be 1 to {MAX_NAME_CHARS} characters, is {n_chars}",
+            MAX_NAME_CHARS,
+            n_chars
+        )
     } else if let Some(c) = name.chars().find(|&c| !fits(c)) {
-        format!("must be letters a-z, digits, `-`, `_` and `.`, has {c:?}")
+        tr!(
+            "must be letters a-z, digits, `-`, `_` and `.`, has {c}",
+            c = format_args!("{c:?}")
+        )
     } else if name.starts_with('.') {
-        format!("must not start with `.`, is {name:?}")
+        tr!(
+            "must not start with `.`, is {name}",
+            name = format_args!("{name:?}")
+        )
     } else {
         return Ok(());
     };
@@ -59,7 +70,7 @@ fn check_fields(spec: &RunSpec) -> Result<()> {
             Some(Slot::OptionalPath(Some(path))) => check_path(field.path, path)?,
             Some(Slot::Layers(layers)) => check_layers(field.path, layers)?,
             Some(Slot::Text(text)) if text.is_empty() => {
-                let reason = "must be text of at least 1 character, is empty";
+                let reason = tr!("must be text of at least 1 character, is empty");
                 return Err(Error::spec(field.path, reason));
             }
             _ => {}
@@ -70,18 +81,22 @@ fn check_fields(spec: &RunSpec) -> Result<()> {
 
 fn check_path(field: &str, path: &Path) -> Result<()> {
     if path.to_string_lossy().contains(char::is_control) {
-        let reason = format!("has control characters, is {}; {PATH_HINT}", shown(path));
+        let reason = tr!(
+            "has control characters, is {}; {PATH_HINT}",
+            shown(path),
+            PATH_HINT = language::text(PATH_HINT)
+        );
         return Err(Error::spec(field, reason));
     }
     match path.as_os_str().is_empty() {
-        true => Err(Error::spec(field, "must be a path, is empty")),
+        true => Err(Error::spec(field, tr!("must be a path, is empty"))),
         false => Ok(()),
     }
 }
 
 fn check_layers(field: &str, chosen: &[usize]) -> Result<()> {
     if chosen.is_empty() {
-        let reason = "must name at least 1 layer or be All, is Only([])";
+        let reason = tr!("must name at least 1 layer or be All, is Only([])");
         return Err(Error::spec(field, reason));
     }
     let mut sorted = chosen.to_vec();
@@ -89,7 +104,7 @@ fn check_layers(field: &str, chosen: &[usize]) -> Result<()> {
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(Error::spec(
             field,
-            format!("must name every layer once, has {} twice", pair[0]),
+            tr!("must name every layer once, has {} twice", pair[0]),
         )),
         None => Ok(()),
     }
@@ -99,7 +114,7 @@ fn check_layers(field: &str, chosen: &[usize]) -> Result<()> {
 fn check_targets(method: &Method) -> Result<()> {
     match method.lora() {
         Some(lora) if lora.targets.chosen().is_empty() => {
-            let reason = "has no matrix; set at least one of them to true";
+            let reason = tr!("has no matrix; set at least one of them to true");
             Err(Error::spec("method.targets", reason))
         }
         Some(_) | None => Ok(()),
@@ -110,11 +125,15 @@ fn check_targets(method: &Method) -> Result<()> {
 fn check_steps(training: &TrainingSpec) -> Result<()> {
     let (warmup, steps) = (training.warmup_steps, training.steps);
     if warmup >= steps {
-        let reason = format!("must be below training.steps, {steps}, is {warmup}");
+        let reason = tr!(
+            "must be below training.steps, {steps}, is {warmup}",
+            steps,
+            warmup
+        );
         return Err(Error::spec("training.warmup_steps", reason));
     }
     if training.early_stopping.is_some() && training.validate_every == 0 {
-        let reason = "must be at least 1 with training.early_stopping, is 0";
+        let reason = tr!("must be at least 1 with training.early_stopping, is 0");
         return Err(Error::spec("training.validate_every", reason));
     }
     Ok(())
@@ -125,14 +144,16 @@ fn check_selection(training: &TrainingSpec, data: &DataSpec) -> Result<()> {
     let field = "training.select_by";
     let reason = match (training.select_by, &data.source) {
         (SelectBy::ValidationAccuracy, DataSource::Jsonl { .. }) => {
-            "is ValidationAccuracy, but texts have no correct answer; choose ValidationLoss"
+            tr!("is ValidationAccuracy, but texts have no correct answer; choose ValidationLoss")
         }
         (SelectBy::ValidationAccuracy, _) if training.validate_every == 0 => {
-            "is ValidationAccuracy, but training.validate_every is 0; raise that"
+            tr!("is ValidationAccuracy, but training.validate_every is 0; raise that")
         }
         (SelectBy::LastStep, _) if training.early_stopping.is_some() => {
-            "is LastStep, but training.early_stopping ends a run at the best one; \
+            tr!(
+                "is LastStep, but training.early_stopping ends a run at the best one; \
              choose ValidationLoss or ValidationAccuracy"
+            )
         }
         _ => return Ok(()),
     };

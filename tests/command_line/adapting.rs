@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use gosling::tuning::states::state_file::{Metadata, TunedState, write_safetensors};
+
 use super::{check_output, check_refused, folder, gosling, texts};
 
 const FEW: &str =
@@ -53,10 +55,99 @@ fn an_adaptation_has_its_baselines_and_goes_on() {
     let over =
         format!("adapt {FEW} --set baselines.measure=false --over update.steps=1,2 --out over");
     check_output(folder, &over, &["update.steps", "001", "002"]);
-    assert!(folder.join("over/over.csv").is_file() && folder.join("over/002/spec.ron").is_file());
+    assert!(folder.join("over/002/spec.ron").is_file());
+    for extension in ["csv", "md", "tex", "json", "txt", "jsonl"] {
+        let file = folder.join(format!("over/over.{extension}"));
+        assert!(file.is_file(), "{extension}");
+    }
     // The folder is of this one only.
     let other = format!("adapt {FEW} --set update.learning_rate=0.3 --out adapted");
     check_refused(folder, &other, 2, "belongs to another adaptation");
+}
+
+/// The validation split chooses the number of steps; the test split is scored once, with
+/// its baselines, and printed for a program.
+#[test]
+fn the_validation_split_chooses_among_combinations() {
+    let folder = folder();
+    let folder = folder.path();
+    let command = format!(
+        "adapt {FEW} --preset arc-information --over update.steps=1,2 --choose --format json --out chosen"
+    );
+    let output = gosling(folder, &command);
+    let (text, errors) = texts(&output);
+    assert!(output.status.success(), "{errors}");
+    let rows: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let rows = rows.as_array().unwrap();
+    let kinds: Vec<&str> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
+    assert!(
+        kinds.contains(&"adapted") && kinds.contains(&"baseline"),
+        "{kinds:?}"
+    );
+    assert!(rows[0]["seconds"].is_number() && rows[0]["trained tokens a question"].is_number());
+    let split = |path: &str| {
+        let spec = std::fs::read_to_string(folder.join("chosen").join(path)).unwrap();
+        let line = spec.lines().find(|line| line.contains("split:"));
+        line.unwrap().trim().to_owned()
+    };
+    assert_eq!(split("001/spec.ron"), "split: validation,");
+    assert_eq!(split("002/spec.ron"), "split: validation,");
+    assert_eq!(split("chosen/spec.ron"), "split: test,");
+    let trial = std::fs::read_to_string(folder.join("chosen/002/results.jsonl")).unwrap();
+    assert!(!trial.contains("Baseline"), "{trial}");
+    let refused = "adapt --over update.steps=1,2 --choose --set task.split=validation --out no";
+    check_refused(folder, refused, 2, "the validation split chooses");
+}
+
+/// What a guide's choice is worth without a step stands beside what the state learned.
+#[test]
+fn a_guides_letters_are_counted_beside_the_models() {
+    let folder = folder();
+    let folder = folder.path();
+    let command = "adapt --preset mmlu-guided-item --device cpu --quiet --set task.limit=3 \
+                   --set update.steps=1 --set keep_states=2 --set baselines.examples=1 \
+                   --set guide=Some(Simulated(right:1.0)) --out letters";
+    check_output(
+        folder,
+        command,
+        &[
+            "simulated guide, right 1",
+            "the guide itself",
+            "the guide's answer in front",
+            "the base, guide's answer as 0.25 of a vote",
+            "the vote over 4 orders, guide's answer as 0.5 of a vote",
+            "guide's answer where the base finds it likelier than chance",
+            "copies of the guide",
+        ],
+    );
+    let results = std::fs::read_to_string(folder.join("letters/results.jsonl")).unwrap();
+    let guide = results
+        .lines()
+        .find(|line| line.contains("the guide itself"));
+    assert!(guide.unwrap().contains("\"right\":\"111\""), "{results}");
+    // Nothing is done twice.
+    check_output(folder, command, &["the guide's answer in front"]);
+    let again = std::fs::read_to_string(folder.join("letters/results.jsonl")).unwrap();
+    assert_eq!(again, results);
+}
+
+/// A state of a model of other sizes.
+#[test]
+fn a_base_for_another_model_is_refused_with_both_sizes() {
+    let folder = folder();
+    let folder = folder.path();
+    let state = TunedState {
+        shifts: None,
+        n_layer: 2,
+        n_head: 1,
+        head_size: 64,
+        layers: vec![vec![0.1; 64 * 64]; 2],
+    };
+    let path = folder.join("other.safetensors");
+    write_safetensors(&state, &path, &Metadata::default()).unwrap();
+    let command = format!("adapt {FEW} --base other.safetensors --out a");
+    check_refused(folder, &command, 2, "2 layers of 1 heads of 64x64");
+    check_refused(folder, &command, 2, "other.safetensors");
 }
 
 #[test]

@@ -39,6 +39,7 @@ const COMMANDS: &[&str] = &[
 
 fn command(folder: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gosling"));
+    command.env("GOSLING_LANGUAGE", "en");
     command
         .args(arguments.split_whitespace())
         .current_dir(folder)

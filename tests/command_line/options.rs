@@ -9,6 +9,7 @@ use super::{check_output, check_refused, folder, texts};
 /// The specification that options make.
 fn printed(folder: &Path, options: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gosling"));
+    command.env("GOSLING_LANGUAGE", "en");
     let arguments = format!("tune --preset cpu --print-spec {options}");
     let output = command
         .args(arguments.split(' '))
@@ -135,6 +136,7 @@ fn paths_of_windows_are_told_what_is_wrong_with_them() {
     refused("raw.ron", r"cannot open ");
     // Nor does a name on the command line drive the terminal.
     let output = Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .env("GOSLING_LANGUAGE", "en")
         .args(["inspect", "a\x1b[2J\nb.pth"])
         .current_dir(folder.path())
         .output()
@@ -153,6 +155,7 @@ fn nothing_is_said_but_by_the_program() {
     let folder = folder();
     let run = |arguments: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_gosling"))
+            .env("GOSLING_LANGUAGE", "en")
             .args(arguments.split(' '))
             .current_dir(folder.path())
             .env_remove("XDG_RUNTIME_DIR")
@@ -178,6 +181,7 @@ fn nothing_is_said_but_by_the_program() {
 fn a_report_says_what_the_machine_is_and_what_was_checked() {
     let folder = folder();
     let output = Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .env("GOSLING_LANGUAGE", "en")
         .args("selftest --device cpu --only sums --report report.json".split(' '))
         .current_dir(folder.path())
         .env("HOME", "/home/zebedee")

@@ -27,6 +27,7 @@ impl Server {
     fn start(options: &str) -> Self {
         let folder = folder();
         let mut child = Command::new(env!("CARGO_BIN_EXE_gosling"))
+            .env("GOSLING_LANGUAGE", "en")
             .args("serve --device cpu --listen 127.0.0.1:0 --state mini.safetensors".split(' '))
             .args(options.split_whitespace())
             .current_dir(folder.path())
@@ -113,6 +114,7 @@ fn chat_clients_are_answered_as_gosling_writes() {
     assert_eq!(status, 200, "{answer}");
     let text = answer["choices"][0]["message"]["content"].as_str().unwrap();
     let mut generate = Command::new(env!("CARGO_BIN_EXE_gosling"));
+    generate.env("GOSLING_LANGUAGE", "en");
     generate.args([
         "generate",
         "--device",

@@ -36,6 +36,7 @@ fn write_zeros(path: &Path, config: &ModelConfig) {
 #[cfg(target_os = "linux")]
 fn peak(folder: &Path, model: &[&str]) -> u64 {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .env("GOSLING_LANGUAGE", "en")
         .args([
             "bench", "decode", "--device", "cpu", "--batch", "1", "--tokens", "1",
         ])
@@ -100,6 +101,7 @@ fn what_does_not_fit_is_refused_with_what_does_and_fit_takes_it() {
     let folder = folder.path();
     let tune = |gigabytes: &str, arguments: &str| {
         Command::new(env!("CARGO_BIN_EXE_gosling"))
+            .env("GOSLING_LANGUAGE", "en")
             .args(["tune", "--device", "cpu", "--data", "arc", "--steps", "1"])
             .args(["--set", "training.batch=64", "--set", "evaluation.limit=1"])
             .args(arguments.split_whitespace())

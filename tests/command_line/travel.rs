@@ -190,6 +190,7 @@ fn a_prompt_that_reads_otherwise_than_in_training_is_told() {
     let (wrapped, told) = generate("--template", "Why?");
     assert!(!told.contains("prompts had the form"), "{told}");
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .env("GOSLING_LANGUAGE", "en")
         .args(["generate", "--device", "cpu", "--max-tokens", "12"])
         .args(["--state", "runs/a-0001", "Question: Why?\nAnswer:"])
         .current_dir(folder)

@@ -79,6 +79,7 @@ fn a_run_is_followed_while_it_is_on() {
     fs::write(&ssh, script).unwrap();
     fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
     let watching = Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .env("GOSLING_LANGUAGE", "en")
         .args(["watch", "me@there:its runs", "--program"])
         .arg(env!("CARGO_BIN_EXE_gosling"))
         .env("GOSLING_SSH", &ssh)
@@ -90,6 +91,7 @@ fn a_run_is_followed_while_it_is_on() {
     let mut watching = KilledOnDrop(watching);
     let lines = BufReader::new(watching.0.stdout.take().unwrap()).lines();
     let mut tune = Command::new(env!("CARGO_BIN_EXE_gosling"));
+    tune.env("GOSLING_LANGUAGE", "en");
     tune.args(SHORT.split_whitespace())
         .args(["--runs", "its runs"])
         .current_dir(folder.path());
@@ -114,6 +116,7 @@ fn a_run_is_followed_while_it_is_on() {
 fn a_machine_without_the_program_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .env("GOSLING_LANGUAGE", "en")
         .args(["watch", "there:runs"])
         .env("GOSLING_SSH", "false")
         .current_dir(folder.path())

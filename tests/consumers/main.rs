@@ -21,7 +21,7 @@ use burn::tensor::Device;
 use gosling::model::checkpoint::{Checkpoint, TensorDType};
 use gosling::model::generate::Generation;
 use gosling::model::tokenizer::Tokenizer;
-use gosling::model::{Rwkv7, mini};
+use gosling::model::{Model, mini};
 use gosling::tuning::method::tuned::Tuned;
 use gosling::tuning::states::state_file::{PthDType, TunedState, write_pth, write_st};
 use half::f16;
@@ -43,7 +43,7 @@ impl Case {
     fn new() -> Self {
         let checkpoint = mini::checkpoint().unwrap();
         let device = Device::flex();
-        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
         let tokenizer = Tokenizer::mini().unwrap();
         let mut state = TunedState::zero(model.config());
         for (layer, values) in state.layers.iter_mut().enumerate() {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, fs};
 
+use gosling::tuning::states::state_file::{PthDType, read_state, write_companions, write_pth};
+
 use super::root;
 
 /// Tokens that are written.
@@ -44,6 +46,7 @@ pub(super) fn python() -> OsString {
 
 pub(super) fn gosling(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gosling"));
+    command.env("GOSLING_LANGUAGE", "en");
     command.current_dir(folder);
     command
 }
@@ -84,6 +87,24 @@ fn theirs(pth: &Path, arguments: &[&str]) -> String {
     text.strip_suffix('\n').unwrap().to_owned()
 }
 
+/// The shifts of the first layer as the script hands them to the package.
+fn theirs_in_front(pth: &Path) -> String {
+    let code = "import importlib.util, sys, types; \
+                spec = importlib.util.spec_from_file_location('s', sys.argv[1]); \
+                s = importlib.util.module_from_spec(spec); spec.loader.exec_module(s); \
+                import torch; \
+                like = torch.zeros(256); \
+                model = types.SimpleNamespace(z={'blocks.0.ln1.weight': like}, \
+                args=types.SimpleNamespace(n_layer=6)); \
+                state = s.load_state(model); \
+                print(state[0].tolist(), state[2].tolist(), state[15].tolist())";
+    let stem = pth.file_stem().unwrap().to_string_lossy();
+    let script = pth.with_file_name(format!("{stem}_rwkv_pip.py"));
+    let mut command = Command::new(python());
+    command.args(["-c", code]).arg(script);
+    succeeded(command.output().unwrap())
+}
+
 #[test]
 #[ignore = "needs Python with rwkv and torch; tests/consumers/run has it"]
 fn the_exported_script_writes_what_gosling_writes() {
@@ -113,7 +134,7 @@ fn the_exported_script_writes_what_gosling_writes() {
     .unwrap();
     let own = "model.vocabulary=File(\"own.txt\")";
     let (chat_rows, plain_rows) = (jsonl("UserAssistant"), jsonl("Plain"));
-    let cases: [(&str, &[&str], &str, bool); 5] = [
+    let cases: [(&str, &[&str], &str, bool); 6] = [
         ("behind", &["data.leading_token=Zero"], &question, true),
         ("straight", &["data.leading_token=None"], &question, true),
         (
@@ -129,6 +150,17 @@ fn the_exported_script_writes_what_gosling_writes() {
             false,
         ),
         ("own", &["data.leading_token=None", own], &question, true),
+        // Token shifts too, at a rate at which they show.
+        (
+            "shifts",
+            &[
+                "data.leading_token=None",
+                "method.tune=S0AndShift",
+                "method.learning_rate_shift=0.4",
+            ],
+            &question,
+            true,
+        ),
     ];
     let mut written = BTreeSet::new();
     for (name, fields, text, ends_at_blank_line) in cases {
@@ -145,6 +177,16 @@ fn the_exported_script_writes_what_gosling_writes() {
         println!("{name}: {expected:?}, {whole:?}");
         written.extend([expected, whole]);
     }
+    // The script hands the token shifts to the package.
+    let with_shifts = folder.join("shifts.pth");
+    let (mut state, metadata) = read_state(&with_shifts, None).unwrap();
+    assert!(state.has_shifts());
+    let all = theirs_in_front(&with_shifts);
+    state.shifts = None;
+    let without = folder.join("without.pth");
+    write_pth(&state, &without, PthDType::F32).unwrap();
+    write_companions(&without, &metadata).unwrap();
+    assert_ne!(theirs_in_front(&without), all);
     // What is fed decides what is written.
     assert!(written.len() >= 7, "{written:?}");
     // Another vocabulary under the name that the script reads is told.

@@ -8,7 +8,7 @@ use gosling::kernels::matrix::{Matrix, Packed, Storage};
 use gosling::kernels::product::{Finish, Start, Stored, product};
 use gosling::model::checkpoint::Checkpoint;
 use gosling::model::state::ModelState;
-use gosling::model::{LossOptions, Precision, Rwkv7, TapeOptions, mini};
+use gosling::model::{LossOptions, Model, Precision, TapeOptions, mini};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -134,7 +134,7 @@ fn widened_checkpoint(precision: Precision) -> Checkpoint {
 }
 
 /// Logits, loss and the gradients of all initial states.
-fn pass(model: &Rwkv7, device: &Device) -> Vec<(&'static str, Vec<f32>)> {
+fn pass(model: &Model, device: &Device) -> Vec<(&'static str, Vec<f32>)> {
     let config = model.config();
     let ids: Vec<i32> = (0..2 * 21).map(|n| n * 97 % 4096).collect();
     let ids: Tensor<2, Int> = Tensor::from_data(TensorData::new(ids, [2, 21]), device);
@@ -145,6 +145,7 @@ fn pass(model: &Rwkv7, device: &Device) -> Vec<(&'static str, Vec<f32>)> {
     let options = TapeOptions {
         first_layer: 0,
         recompute: false,
+        token_shifts: false,
     };
     let (x, tape) = model.forward_taped(ids, state, options);
     let at = [4, 9, 20, 30, 41];
@@ -167,10 +168,10 @@ fn a_model_in_fewer_bits_is_the_model_of_its_widened_numbers() {
     let cpu = Device::flex();
     for precision in [Precision::BF16, Precision::Int8, Precision::NF4] {
         let widened = widened_checkpoint(precision);
-        let want = pass(&Rwkv7::load(&widened, &cpu, &mut |_| Ok(())).unwrap(), &cpu);
+        let want = pass(&Model::load(&widened, &cpu, &mut |_| Ok(())).unwrap(), &cpu);
         for device in devices() {
             let original = mini::checkpoint().unwrap();
-            let model = Rwkv7::load_stored(&original, &device, precision, &mut |_| Ok(()));
+            let model = Model::load_stored(&original, &device, precision, &mut |_| Ok(()));
             for ((what, got), (_, want)) in pass(&model.unwrap(), &device).iter().zip(&want) {
                 let largest = want.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
                 let what = format!("{precision:?} {what}");
@@ -186,7 +187,7 @@ fn sixteen_bits_change_nothing_in_a_model_of_sixteen_bits() {
     let cpu = Device::flex();
     let checkpoint = mini::checkpoint().unwrap();
     let load =
-        |precision| Rwkv7::load_stored(&checkpoint, &cpu, precision, &mut |_| Ok(())).unwrap();
+        |precision| Model::load_stored(&checkpoint, &cpu, precision, &mut |_| Ok(())).unwrap();
     let (single, half) = (load(Precision::F32), load(Precision::F16));
     for ((what, got), (_, want)) in pass(&half, &cpu).iter().zip(&pass(&single, &cpu)) {
         let largest = want.iter().fold(0.0_f32, |most, x| most.max(x.abs()));

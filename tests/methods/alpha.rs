@@ -2,7 +2,7 @@
 //! method, and 1 is the run's own.
 
 use burn::tensor::Device;
-use gosling::model::Rwkv7;
+use gosling::model::Model;
 use gosling::model::generate::Generation;
 use gosling::tuning::method::tuned::Tuned;
 use gosling::tuning::spec::{
@@ -43,7 +43,7 @@ fn methods() -> Vec<Method> {
 }
 
 /// What two steps make of the mini model.
-fn tuned(model: &Rwkv7, device: &Device, method: &Method) -> Tuned {
+fn tuned(model: &Model, device: &Device, method: &Method) -> Tuned {
     let training = TrainingSpec {
         warmup_steps: 1,
         ..TrainingSpec::default()
@@ -59,7 +59,7 @@ fn tuned(model: &Rwkv7, device: &Device, method: &Method) -> Tuned {
 }
 
 /// The bits of the logits after a few tokens.
-fn bits(model: &Rwkv7, device: &Device, tuned: Option<Tuned>) -> Vec<u32> {
+fn bits(model: &Model, device: &Device, tuned: Option<Tuned>) -> Vec<u32> {
     let start = tuned.map(|tuned| tuned.start(device));
     let mut text = Generation::new(model, device, start.as_ref(), &[40, 41, 42]).unwrap();
     text.push(43).unwrap();

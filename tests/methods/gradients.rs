@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gosling::model::state::Start;
-use gosling::model::{LossOptions, Rwkv7, TapeOptions};
+use gosling::model::{LossOptions, Model, TapeOptions};
 use gosling::tuning::method::decorrelation::DecorrelationMatrix;
 use gosling::tuning::method::tuned::{LiftValues, Tuned};
 use gosling::tuning::spec::{DecorrelationSpec, Dynamics, Layers, LiftKind, LiftSpec, Method};
@@ -23,7 +23,7 @@ struct Objective {
 
 /// The loss counts `lambda` times L_decor, where `spec` says how.
 fn objective(
-    model: &Rwkv7,
+    model: &Model,
     device: &Device,
     tuned: &Tuned,
     decorrelation: Option<(f64, DecorrelationSpec)>,
@@ -44,6 +44,7 @@ fn objective(
     let options = TapeOptions {
         first_layer: lift.layers[0],
         recompute: false,
+        token_shifts: false,
     };
     let (x, tape) = model.forward_taped(ids, start.state(model.config(), 1, device), options);
     let options = LossOptions {
@@ -105,7 +106,7 @@ fn objective(
 }
 
 /// The slope of the loss along its own gradient, by central differences.
-fn check_slope(what: &str, gradient: &[f32], loss_at: impl Fn(&dyn Fn(&mut [f32])) -> f64) {
+pub fn check_slope(what: &str, gradient: &[f32], loss_at: impl Fn(&dyn Fn(&mut [f32])) -> f64) {
     let square: f64 = gradient.iter().map(|g| f64::from(*g).powi(2)).sum();
     assert!(square > 0.0, "{what}");
     let step = 0.02 / square;

@@ -5,7 +5,7 @@ use gosling::model::adapter::AdapterTarget;
 use gosling::model::generate::Generation;
 use gosling::model::state::ModelState;
 use gosling::model::tokenizer::Tokenizer;
-use gosling::model::{LossOptions, Precision, Rwkv7, TapeOptions, mini};
+use gosling::model::{LossOptions, Model, Precision, TapeOptions, mini};
 use gosling::tuning::method::lora_values::LoraValues;
 use gosling::tuning::method::tuned::Tuned;
 use gosling::tuning::spec::{
@@ -110,7 +110,7 @@ struct Objective {
     adapters: Vec<(usize, &'static str, [Vec<f32>; 2])>,
 }
 
-fn objective(model: &Rwkv7, device: &Device, tuned: &Tuned, recompute: bool) -> Objective {
+fn objective(model: &Model, device: &Device, tuned: &Tuned, recompute: bool) -> Objective {
     let ids = tokens(device);
     let all = values(ids.clone().float());
     let targets: Vec<u32> = all[1..].iter().map(|id| *id as u32).collect();
@@ -119,6 +119,7 @@ fn objective(model: &Rwkv7, device: &Device, tuned: &Tuned, recompute: bool) -> 
     let options = TapeOptions {
         first_layer,
         recompute,
+        token_shifts: false,
     };
     let state = tuned.start(device).state(model.config(), 1, device);
     let (x, tape) = model.forward_taped(ids, state, options);
@@ -196,7 +197,7 @@ fn gradients_are_slopes() {
     let device = Device::flex();
     let checkpoint = mini::checkpoint().unwrap();
     for precision in [Precision::F32, Precision::Int8] {
-        let model = Rwkv7::load_stored(&checkpoint, &device, precision, &mut |_| Ok(())).unwrap();
+        let model = Model::load_stored(&checkpoint, &device, precision, &mut |_| Ok(())).unwrap();
         let tuned = shaken(at_step_0(&model, &device, Method::Lora(spec(Layers::All))));
         let gradients = objective(&model, &device, &tuned, false);
         for target in AdapterTarget::ALL {

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use gosling::model::checkpoint::{Checkpoint, TensorDType};
 use gosling::model::state::ModelState;
-use gosling::model::{Rwkv7, mini};
+use gosling::model::{Model, mini};
 use gosling::tuning::spec::{Layers, Method};
 use gosling::tuning::states::lift_bundle::{exportable, read_tuned, write_bundle};
 use gosling::tuning::states::lora_export::{
@@ -99,7 +99,7 @@ fn a_merged_model_is_the_model_with_its_adapters() {
         let lora = lora(&tuned);
         write_merged(&checkpoint, lora, &path, Some(TensorDType::F32), false).unwrap();
         let written = Checkpoint::open(&path).unwrap();
-        let merged = Rwkv7::load(&written, &device, &mut |_| Ok(())).unwrap();
+        let merged = Model::load(&written, &device, &mut |_| Ok(())).unwrap();
         let zero = ModelState::zero(merged.config(), 1, &device);
         let got = values(merged.forward(tokens(&device), zero).0);
         let largest = want.iter().fold(0.0_f32, |most, x| most.max(x.abs()));

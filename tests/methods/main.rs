@@ -10,6 +10,7 @@ mod lora_files;
 mod presets;
 mod recurrence;
 mod reference;
+mod shift;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -18,7 +19,7 @@ use gosling::data::Example;
 use gosling::model::generate::Generation;
 use gosling::model::state::{ModelState, Start};
 use gosling::model::tokenizer::Tokenizer;
-use gosling::model::{Rwkv7, mini};
+use gosling::model::{Model, mini};
 use gosling::tuning::method::tuned::Tuned;
 use gosling::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, Dynamics, FeatureSpec, Gamma, LiftSpec, Method,
@@ -31,8 +32,8 @@ use support::values;
 
 const TEXT: &str = "Question: What is the capital of France?\nAnswer: Paris\n\n";
 
-fn model(device: &Device) -> Rwkv7 {
-    Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
+fn model(device: &Device) -> Model {
+    Model::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
 }
 
 fn tokens(device: &Device) -> Tensor<2, Int> {
@@ -98,7 +99,7 @@ fn centred() -> Option<DecorrelationSpec> {
 }
 
 /// What a lifted run starts from.
-fn at_step_0(model: &Rwkv7, device: &Device, method: Method) -> Tuned {
+fn at_step_0(model: &Model, device: &Device, method: Method) -> Tuned {
     let start = TunedState::zero(model.config());
     let training = TrainingSpec::default();
     let trainer = Trainer::new(model, device, &method, &training, &start, &examples());
@@ -129,7 +130,7 @@ fn shaken(mut tuned: Tuned) -> Tuned {
     tuned
 }
 
-fn logits(model: &Rwkv7, start: &Start, device: &Device) -> Vec<f32> {
+fn logits(model: &Model, start: &Start, device: &Device) -> Vec<f32> {
     let state = start.state(model.config(), 1, device);
     values(model.forward(tokens(device), state).0)
 }

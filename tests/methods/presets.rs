@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use gosling::data::Example;
 use gosling::model::random::{SHAPE_0_1B, random_checkpoint};
-use gosling::model::{ModelConfig, Rwkv7};
+use gosling::model::{Model, ModelConfig};
 use gosling::persist::presets::{PRESETS, preset};
 use gosling::tuning::states::state_file::TunedState;
 use gosling::tuning::train::batch::Batch;
@@ -21,7 +21,7 @@ fn every_preset_takes_a_step() {
     };
     let device = Device::flex();
     let checkpoint = random_checkpoint(&config, 1).unwrap();
-    let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
     let examples = [Example::new((1..20).collect(), (20..28).collect())];
     for (name, _) in PRESETS {
         let spec = preset(name).unwrap();

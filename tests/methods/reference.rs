@@ -27,6 +27,9 @@ use crate::support::values;
 struct Leaves {
     /// S_0 of every layer, [1, H, N, N] each.
     state: Vec<Tensor<4>>,
+    /// The last inputs of time mixing and of channel mixing before the text, [2, C] a
+    /// layer; zero where there are none.
+    shifts: Vec<Tensor<2>>,
     /// Z, [layers, H, N, M], of a lifted run.
     weights: Option<Tensor<4>>,
     /// The write gates, [layers, H].
@@ -42,6 +45,16 @@ pub struct Differentiated {
     pub weights: Vec<f32>,
     pub gate: Vec<f32>,
     pub r: Vec<f32>,
+}
+
+impl Leaves {
+    /// The last input of time mixing, 0, or of channel mixing, 1, before the text: [1, C].
+    fn before(&self, layer: usize, of: usize, n_embd: usize) -> Tensor<2> {
+        match self.shifts.get(layer) {
+            Some(shifts) => shifts.clone().narrow(0, of, 1),
+            None => constant(Tensor::zeros([1, n_embd], &Device::flex())),
+        }
+    }
 }
 
 fn leaf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -137,8 +150,9 @@ impl Model {
         let letters = ["r", "w", "k", "v", "a", "g"].map(|letter| att(&format!("x_{letter}")));
         let mix = self.mix(&format!("blocks.{layer}.ln1"), letters);
         let [n_batch, n_tokens, n_embd] = x.dims();
-        let nothing = constant(Tensor::zeros([n_batch, n_embd], &Device::flex()));
-        let [xr, xw, xk, xv, xa, xg] = mix.reference(x.clone(), nothing).mixed;
+        assert_eq!(n_batch, 1);
+        let before = leaves.before(layer, 0, n_embd);
+        let [xr, xw, xk, xv, xa, xg] = mix.reference(x.clone(), before).mixed;
         let value = self.linear(xv.clone(), &att("value"));
         let same = |x| x;
         let share = v_first
@@ -216,8 +230,8 @@ impl Model {
             x = self.time_mix(layer, x, &mut v_first, leaves, tensors);
             let ffn = |name: &str| format!("blocks.{layer}.ffn.{name}");
             let mix = self.mix(&format!("blocks.{layer}.ln2"), [ffn("x_k")]);
-            let nothing = Tensor::zeros([1, self.config.n_embd], &Device::flex());
-            let [input] = mix.reference(x.clone(), constant(nothing)).mixed;
+            let before = leaves.before(layer, 1, self.config.n_embd);
+            let [input] = mix.reference(x.clone(), before).mixed;
             let key = squared_relu_reference(self.linear(input, &ffn("key")));
             x = x + self.linear(key, &ffn("value"));
         }
@@ -326,6 +340,7 @@ pub fn differentiate(tuned: &Tuned, ids: &[i32]) -> Differentiated {
     let tensors = tuned.lift.as_ref().unwrap().tensors(&device);
     let leaves = Leaves {
         state: tuned.start(&device).wkv.into_iter().map(leaf).collect(),
+        shifts: Vec::new(),
         weights: Some(leaf(tensors.weights.clone())),
         gate: tensors.gate.clone().map(leaf),
         r: tensors.r.clone().map(leaf),
@@ -387,6 +402,7 @@ pub fn differentiate_adapters(tuned: &Tuned, ids: &[i32]) -> OfAdapters {
     }
     let leaves = Leaves {
         state: tuned.start(&device).wkv.into_iter().map(leaf).collect(),
+        shifts: Vec::new(),
         weights: None,
         gate: None,
         r: None,
@@ -412,5 +428,41 @@ pub fn differentiate_adapters(tuned: &Tuned, ids: &[i32]) -> OfAdapters {
         adapters: each
             .map(|((layer, module), adapter)| (layer, module, of(adapter)))
             .collect(),
+    }
+}
+
+/// The gradients of a state whose token shifts are tuned too, flat: of S_0 of every
+/// layer, and of its two token shifts.
+pub struct OfShifts {
+    pub loss: f64,
+    pub state: Vec<f32>,
+    pub shifts: Vec<f32>,
+}
+
+/// The loss of predicting `ids` from a state with token shifts, and its gradients.
+pub fn differentiate_shifts(tuned: &Tuned, ids: &[i32]) -> OfShifts {
+    let start = tuned.start(&Device::flex());
+    let leaves = Leaves {
+        state: start.wkv.into_iter().map(leaf).collect(),
+        shifts: start.shifts.into_iter().map(leaf).collect(),
+        weights: None,
+        gate: None,
+        r: None,
+    };
+    let checkpoint = mini::checkpoint().unwrap();
+    let config = ModelConfig::from_checkpoint(&checkpoint).unwrap();
+    let model = Model {
+        checkpoint,
+        config,
+        adapters: Vec::new(),
+    };
+    let loss = model.loss(ids, &leaves, None);
+    let gradients = loss.backward();
+    let state = leaves.state.iter().flat_map(|x| gradient(x, &gradients));
+    let shifts = leaves.shifts.iter().flat_map(|x| gradient(x, &gradients));
+    OfShifts {
+        loss: f64::from(values(loss.inner())[0]),
+        state: state.collect(),
+        shifts: shifts.collect(),
     }
 }

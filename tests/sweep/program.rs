@@ -13,6 +13,7 @@ pub const FOUR: &str = "four-runs --device cpu";
 /// The program with `arguments`, which are split at spaces, in `folder`.
 pub fn command(folder: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gosling"));
+    command.env("GOSLING_LANGUAGE", "en");
     command
         .args(arguments.split_whitespace())
         .current_dir(folder)

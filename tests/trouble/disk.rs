@@ -70,6 +70,7 @@ fn start_as_user(folder: &Path) -> Child {
         allow(&program, 0o755);
         let mut other = Command::new(program);
         other.args(command.get_args()).current_dir(folder);
+        other.env("GOSLING_LANGUAGE", "en");
         other.env("RAYON_NUM_THREADS", "1").env("HOME", folder);
         other.uid(65_534).gid(65_534);
         command = other;

@@ -41,6 +41,7 @@ pub fn write_run(folder: &Path, steps: usize) -> PathBuf {
 /// The program in `folder`, on one thread; `arguments` are split at spaces.
 pub fn gosling(folder: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gosling"));
+    command.env("GOSLING_LANGUAGE", "en");
     command
         .args(arguments.split_whitespace())
         .current_dir(folder)

@@ -7,11 +7,12 @@ use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
 use gosling::adapt::adaptation::Point;
 use gosling::adapt::cost::Cost;
-use gosling::adapt::folder::{AdaptedPart, CurveLine, Folder, ItemSeen, ScoreSeen};
+use gosling::adapt::folder::{AdaptedPart, CurveLine, Folder, ItemSeen, ScoreSeen, TABLE_FILE};
 use gosling::adapt::outcome::{Kind, Outcome};
-use gosling::adapt::spec::{AdaptSpec, Objective, preset};
+use gosling::adapt::spec::{AdaptSpec, Mode, Objective, preset};
 use gosling::kernels::device::DeviceChoice;
 use gosling::runs::RunStore;
+use gosling::tuning::states::state_file::{Metadata, TunedState, write_safetensors};
 use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
 
@@ -28,6 +29,7 @@ fn outcome(name: &str, kind: Kind, n_right: usize, tokens: usize) -> Outcome {
         secs: 3.0,
         notes: Vec::new(),
         parts: Vec::new(),
+        is_capped: false,
     }
 }
 
@@ -62,6 +64,8 @@ fn item(idx: usize) -> ItemSeen {
         stop: None,
         answers: Vec::new(),
         guide: None,
+        guide_wrote: None,
+        guide_answer: None,
     }
 }
 
@@ -134,7 +138,90 @@ pub fn fixture(path: &Path) -> PathBuf {
             scored: Vec::new(),
         })
         .unwrap();
+    // Written last, when all is measured.
+    std::fs::write(path.join(TABLE_FILE), "what,kind\n").unwrap();
     path
+}
+
+/// A state of two layers of three heads of 8x8, with one number that is not 0.
+fn state(layer: usize, head: usize, value: f32) -> TunedState {
+    let mut layers = vec![vec![0.0; 3 * 64]; 2];
+    layers[layer][head * 64 + 9] = value;
+    TunedState {
+        shifts: None,
+        n_layer: 2,
+        n_head: 3,
+        head_size: 8,
+        layers,
+    }
+}
+
+/// The folder of a state for each of three questions, from zero. The states of two were
+/// kept, and one of the files is damaged.
+fn fixture_of_items(path: &Path) -> PathBuf {
+    let mut spec = preset("mmlu-information").unwrap();
+    spec.mode = Mode::Item;
+    spec.objective = Objective::OptionEntropy;
+    spec.keep_states = 2;
+    let path = path.join("items");
+    let folder = Folder::open(&path, &spec).unwrap();
+    folder
+        .add_outcome(&outcome("the base", Kind::Base, 278, 74))
+        .unwrap();
+    let mut items: Vec<ItemSeen> = (0..3).map(item).collect();
+    items[0].guide = Some("B".into());
+    items[0].guide_answer = Some("1".into());
+    items[0].guide_wrote = Some("B, for an oak grows.".into());
+    folder
+        .add_part(&AdaptedPart {
+            first: 0,
+            adapting: Cost::trained(900),
+            answering: Cost::forward(300),
+            secs: 1.0,
+            valid: 1.0,
+            items,
+            curve: Vec::new(),
+            scored: Vec::new(),
+        })
+        .unwrap();
+    let states = path.join("states");
+    std::fs::create_dir_all(&states).unwrap();
+    let file = states.join("question-00001.safetensors");
+    write_safetensors(&state(1, 2, 0.5), file, &Metadata::default()).unwrap();
+    std::fs::write(states.join("question-00002.safetensors"), [7; 100]).unwrap();
+    path
+}
+
+/// The head that moved most is large, beside the base; a state that was not kept and one
+/// that cannot be read are told apart.
+#[test]
+fn the_state_of_a_question_is_looked_at_beside_the_base() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fixture_of_items(folder.path());
+    let mut app = app(RunStore::default(), Tab::Adapt, Appearance::Dark);
+    app.shell.shows_form = false;
+    app.shell.shows_log = false;
+    app.adapt.settings.item = 0;
+    app.adapt.look_at(path);
+    let mut harness = harness(app, vec2(1280.0, 1600.0), Appearance::Dark);
+    wait_for(&mut harness, "Difference, layer 1, head 2");
+    for label in [
+        "The difference in every head",
+        "Base, layer 1, head 2",
+        "Adapted, layer 1, head 2",
+        "What the guide wrote",
+        "B, for an oak grows.",
+        "Taken from the guide, answer 1",
+    ] {
+        let mut found = harness.query_all_by_label_contains(label);
+        assert!(found.next().is_some(), "{label}");
+    }
+    harness.state_mut().adapt.settings.item = 1;
+    wait_for(&mut harness, "question-00002.safetensors");
+    harness.state_mut().adapt.settings.item = 2;
+    wait_for(&mut harness, "The state of this question was not kept");
+    harness.state_mut().adapt.settings.item = 0;
+    wait_for(&mut harness, "Difference, layer 1, head 2");
 }
 
 #[test]

@@ -308,6 +308,7 @@ pub fn write_state(folder: &Path) {
         n_head,
         head_size: n,
         layers: (0..n_layer).map(|idx| layer(idx, &mut noise)).collect(),
+        shifts: None,
     };
     write_safetensors(
         &state,

@@ -255,6 +255,7 @@ fn fields_within_others_have_names() {
     app.workspace.draft.method = Method::Standard(StandardSpec {
         layers: Layers::Only(vec![1]),
         start: StartState::Text("Once".into()),
+        ..StandardSpec::default()
     });
     let mut harness = harness(app, vec2(1280.0, 2000.0), Appearance::Dark);
     harness.run_steps(4);

@@ -29,6 +29,7 @@ fn theirs(folder: &Path) -> (std::path::PathBuf, TunedState) {
         n_head,
         head_size: n,
         layers: (0..n_layer).map(layer).collect(),
+        shifts: None,
     };
     let path = folder.join("theirs.pth");
     let metadata = Metadata::default();

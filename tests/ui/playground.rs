@@ -67,6 +67,57 @@ fn a_prompt_behind_a_run_is_called_off_at_once() {
     assert_eq!(harness.state().workspace.store.generated, None);
 }
 
+/// A conversation on the left, saved as training data with what answered; a file that is
+/// there is replaced only when people say so.
+#[test]
+fn a_chat_is_saved_and_replaces_no_file_unasked() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = window(runs.path(), small_spec());
+    let app = harness.state_mut();
+    app.shell.shows_form = false;
+    app.shell.dock.open(Tab::Playground);
+    app.playground.settings.is_chat = true;
+    app.playground.settings.max_tokens = 4;
+    app.playground.settings.system = "Be short.".into();
+    app.playground.message = "Who are you?".into();
+    harness.run_steps(2);
+    click(&mut harness, "Send");
+    wait(&mut harness, "answered", |app| {
+        app.workspace.queue.is_idle() && app.playground.turns.iter().all(|of| of.left.is_some())
+    });
+    click(&mut harness, "Save the chat, Untuned");
+    wait_for(&mut harness, "Save the chat");
+    let path = runs.path().join("chat.jsonl");
+    let asked = harness.state().playground.saving.open.clone().unwrap();
+    assert_eq!(asked.path, path.display().to_string());
+    std::fs::write(&path, "mine").unwrap();
+    click(&mut harness, "Save chat");
+    wait_for(&mut harness, "exists already. Overwrite it?");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    click(&mut harness, "Keep file");
+    click(&mut harness, "Save chat");
+    click(&mut harness, "Overwrite file");
+    let beside = runs.path().join("chat.jsonl.json");
+    wait(&mut harness, "saved", |_| beside.is_file());
+    assert!(harness.state().playground.saving.open.is_none());
+    let line = std::fs::read_to_string(&path).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let of = |idx: usize| {
+        (
+            &line["messages"][idx]["role"],
+            &line["messages"][idx]["content"],
+        )
+    };
+    assert_eq!(of(0), (&"system".into(), &"Be short.".into()));
+    assert_eq!(of(1), (&"user".into(), &"Who are you?".into()));
+    let said: serde_json::Value = serde_json::from_slice(&std::fs::read(&beside).unwrap()).unwrap();
+    let answer = &said["answers"][0];
+    let model = gosling::model::mini::checkpoint().unwrap().fingerprint();
+    assert_eq!(answer["model"]["fingerprint"], model.as_str());
+    assert_eq!(answer["state"], serde_json::Value::Null);
+    assert_eq!(answer["max_tokens"], 4);
+}
+
 /// Two prompts, one judged by the keyboard and one by the mouse: no name is seen before
 /// the end, and what is saved is what was chosen.
 #[test]

@@ -24,7 +24,7 @@ use crate::sweep::{shown, under_way};
 const SMALL: Vec2 = vec2(1024.0, 700.0);
 
 /// The buttons that can be pressed without scrolling, with their names.
-fn buttons(harness: &Harness<'_, App>, tab: Tab) -> Vec<(String, Rect)> {
+pub fn buttons(harness: &Harness<'_, App>, tab: Tab) -> Vec<(String, Rect)> {
     buttons_in(harness, harness.state().shell.dock.rect(tab).unwrap())
 }
 
@@ -54,7 +54,7 @@ fn check_apart(harness: &Harness<'_, App>, tab: Tab, wanted: &[&str]) {
     check_apart_in(&buttons);
 }
 
-fn check_apart_in(buttons: &[(String, Rect)]) {
+pub fn check_apart_in(buttons: &[(String, Rect)]) {
     for (idx, (first, a)) in buttons.iter().enumerate() {
         for (second, b) in &buttons[idx + 1..] {
             let over = a.shrink(1.5).intersects(b.shrink(1.5));

@@ -60,6 +60,7 @@ fn tuned(step: usize) -> Tuned {
             n_head: h,
             head_size: n,
             layers,
+            shifts: None,
         },
         lora: None,
         lift: Some(LiftValues {

@@ -7,7 +7,7 @@ use gosling::data::{Benchmark, Example, Protocol, Split, mini};
 use gosling::kernels::device::{DeviceChoice, open};
 use gosling::model::checkpoint::Checkpoint;
 use gosling::model::tokenizer::Tokenizer;
-use gosling::model::{Rwkv7, mini as mini_model};
+use gosling::model::{Model, mini as mini_model};
 use gosling::protocol::event::RunOutcome;
 use gosling::tuning::MomentValues;
 use gosling::tuning::spec::{
@@ -31,7 +31,7 @@ type Bits = [u64; 4];
 
 struct Setting {
     device: burn::tensor::Device,
-    model: Rwkv7,
+    model: Model,
     examples: Vec<Example>,
     method: Method,
     training: TrainingSpec,
@@ -41,7 +41,7 @@ impl Setting {
     fn new(choice: DeviceChoice, method: Method) -> Self {
         let device = open(choice).unwrap().device;
         let checkpoint: Checkpoint = mini_model::checkpoint().unwrap();
-        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
         let tokenizer = Tokenizer::mini().unwrap();
         let items = mini(Benchmark::Arc, Split::Train).unwrap();
         let examples = items[..5]

@@ -94,6 +94,7 @@ fn write_start(folder: &Path, n_layer: usize, value: f32) -> PathBuf {
         n_head: 4,
         head_size: 64,
         layers: vec![vec![value; 4 * 64 * 64]; n_layer],
+        shifts: None,
     };
     let path = folder.join(format!("start-{n_layer}.safetensors"));
     write_safetensors(&state, &path, &Metadata::default()).unwrap();
@@ -104,6 +105,7 @@ fn starting_from(path: PathBuf) -> Method {
     Method::Standard(StandardSpec {
         layers: Layers::All,
         start: StartState::File(path),
+        ..StandardSpec::default()
     })
 }
 
@@ -156,6 +158,7 @@ fn bad_input_is_refused_before_anything_is_written() {
             spec.method = Method::Standard(StandardSpec {
                 layers: Layers::Only(vec![0, 6]),
                 start: StartState::Zero,
+                ..StandardSpec::default()
             });
         },
         "method.layers",

@@ -12,12 +12,14 @@ use crate::adapt::prompts::Prompts;
 use crate::adapt::spec::{Estimator, Exponent};
 use crate::data::{Benchmark, Item, Protocol, Split, Task, mini, mini_few_shot};
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Rwkv7, TextStart, mini as mini_model};
+use crate::model::{Model, TextStart, mini as mini_model};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::state_file::TunedState;
 
+mod option_tests;
+
 struct World {
-    model: Rwkv7,
+    model: Model,
     device: Device,
     tokenizer: Tokenizer,
     base: Tuned,
@@ -28,7 +30,7 @@ impl World {
     fn new() -> Self {
         let device = Device::flex();
         let checkpoint = mini_model::checkpoint().unwrap();
-        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
         let mut state = TunedState::zero(model.config());
         for (n, value) in state.layers.iter_mut().flatten().enumerate() {
             *value = 0.1 * (0.37 * n as f32).sin();
@@ -63,6 +65,17 @@ impl World {
         questions: &[Question],
         cut: Option<usize>,
     ) -> (States, Reached) {
+        self.adapted_at(0.05, case, questions, cut)
+    }
+
+    /// The same at another rate.
+    fn adapted_at(
+        &self,
+        learning_rate: f64,
+        case: &Case<'_>,
+        questions: &[Question],
+        cut: Option<usize>,
+    ) -> (States, Reached) {
         let prompts = self.prompts();
         let base = self.states(1);
         let method = Method {
@@ -78,15 +91,19 @@ impl World {
             guide: case.guide,
         };
         let update = UpdateSpec {
-            learning_rate: 0.05,
+            learning_rate,
             steps: case.steps,
             batch: 2,
             ..UpdateSpec::default()
         };
+        let stops = StopSpec {
+            budget_tokens: case.budget,
+            ..StopSpec::default()
+        };
         let adaptation = Adaptation {
             method,
             update: &update,
-            stops: &StopSpec::default(),
+            stops: &stops,
             mode: case.mode,
             questions,
         };
@@ -131,6 +148,7 @@ struct Case<'a> {
     mode: Mode,
     steps: usize,
     guide: Option<&'a Guide<'a>>,
+    budget: Option<f64>,
 }
 
 fn items(benchmark: Benchmark, n: usize) -> Vec<Item> {
@@ -158,6 +176,8 @@ fn right(world: &World, items: &[Item]) -> Vec<GuideText> {
             id: item.id.clone(),
             prompt_hash: String::new(),
             text,
+            written: String::new(),
+            shares: Vec::new(),
             answer,
             tokens,
             model: "labels".into(),
@@ -196,6 +216,7 @@ fn an_item_ends_in_the_same_state_alone_and_in_a_batch() {
             mode: Mode::Item,
             steps: 2,
             guide,
+            budget: None,
         };
         let all = questions(&items);
         let (together, reached) = world.adapted(&case, &all, None);
@@ -230,6 +251,7 @@ fn labels_change_no_state() {
             mode: Mode::Shared,
             steps: 2,
             guide: None,
+            budget: None,
         };
         let (state, _) = world.adapted(&case, &questions(&items), None);
         let (other, _) = world.adapted(&case, &questions(&others), None);
@@ -262,6 +284,7 @@ fn an_adaptation_that_was_cut_off_ends_in_the_same_bits() {
             mode,
             steps: 3,
             guide,
+            budget: None,
         };
         let (straight, reached) = world.adapted(&case, &questions(&items), None);
         let (again, reached_again) = world.adapted(&case, &questions(&items), Some(1));
@@ -282,6 +305,7 @@ fn groups_whose_rewards_are_alike_move_nothing() {
         mode: Mode::Item,
         steps: 3,
         guide: Some(&guide),
+        budget: None,
     };
     let (states, reached) = world.adapted(&case, &questions(&items), None);
     for idx in 0..2 {
@@ -312,6 +336,7 @@ fn a_guide_that_is_the_base_diverges_from_nothing() {
             mode: Mode::Shared,
             steps: 1,
             guide: Some(&guide),
+            budget: None,
         };
         world.adapted(&case, &questions(&items), None).1
     };
@@ -332,6 +357,7 @@ fn rates_rise_in_three_steps_and_states_stop_where_they_must() {
         mode: Mode::Item,
         steps: 2,
         guide: None,
+        budget: None,
     };
     let (_, reached) = world.adapted(&case, &questions(&items), None);
     let rates: Vec<f64> = reached.curve.iter().map(|of| of.learning_rate).collect();

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::votes::VoteSamples;
 use super::{Baselines, OnBaseline};
 use crate::adapt::cost::Cost;
+use crate::adapt::guide::Guide;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::rollout::{RolloutPrompt, Writing, roll_out};
 use crate::adapt::votes::{Ballot, majority};
@@ -21,13 +22,6 @@ impl Baselines<'_> {
         done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
-        let is_written = self
-            .questions
-            .first()
-            .is_some_and(|of| of.options().is_empty());
-        if !is_written {
-            return Ok(());
-        }
         let n = self.n_votes();
         let last = format!("guide's answer if it is among {n}");
         if (self.is_known)(&last) {
@@ -92,9 +86,7 @@ impl Baselines<'_> {
             group: 1,
             temperature: None,
         };
-        let guide: usize = self
-            .guide
-            .map_or(0, |guide| guide.texts().map(|of| of.n_tokens).sum());
+        let guide = self.guide.map_or(0, Guide::n_tokens);
         let mut cost = Cost::guide(guide);
         let written = roll_out(
             self.engine,
@@ -145,9 +137,7 @@ impl Baselines<'_> {
             }));
         }
         let valid = n_valid as f64 / right.len().max(1) as f64;
-        let guide: usize = self
-            .guide
-            .map_or(0, |guide| guide.texts().map(|of| of.n_tokens).sum());
+        let guide = self.guide.map_or(0, Guide::n_tokens);
         let cost = drawn.cost(n) + Cost::guide(guide);
         let mut outcome = self.chosen(name, Kind::Baseline, right, valid, cost);
         outcome.secs = drawn.secs;
@@ -210,7 +200,7 @@ impl Baselines<'_> {
             );
         }
         let valid = n_valid as f64 / right.len().max(1) as f64;
-        let cost = Cost::guide(guide.texts().map(|of| of.n_tokens).sum());
+        let cost = Cost::guide(guide.n_tokens());
         Some(self.chosen("the guide itself", Kind::Guide, right, valid, cost))
     }
 

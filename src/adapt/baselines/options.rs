@@ -27,16 +27,35 @@ impl Baselines<'_> {
         self.calibrated(done)
     }
 
+    /// How many orders of lettered options are voted over.
+    pub(super) fn n_orders(&self) -> usize {
+        self.spec.baselines.orders.min(4)
+    }
+
     /// The option that is likeliest in the mean over cyclic orders.
     fn orders(&self, done: OnBaseline<'_>, progress: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        let n = self.spec.baselines.orders.min(4);
+        let n = self.n_orders();
         let name = format!("vote over {n} orders");
         if n < 2 || (self.is_known)(&name) {
             return Ok(());
         }
         let start = Instant::now();
-        let (mut right, mut cost) = (Vec::new(), Cost::default());
-        for (part_idx, part) in self.questions.chunks(64).enumerate() {
+        let (views, cost) = self.mean_views(n, progress)?;
+        let chosen = views.iter().map(|view| likeliest(view)).enumerate();
+        let right = chosen.map(|(idx, chosen)| self.exam.is_right_option(idx, chosen));
+        let mut outcome = self.chosen(&name, Kind::Baseline, right.collect(), 1.0, cost);
+        outcome.secs = start.elapsed().as_secs_f64();
+        done(outcome)
+    }
+
+    /// The mean distribution over each question's options in `n` cyclic orders.
+    pub(super) fn mean_views(
+        &self,
+        n: usize,
+        progress: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<(Vec<Vec<f64>>, Cost)> {
+        let (mut means, mut cost) = (Vec::with_capacity(self.questions.len()), Cost::default());
+        for part in self.questions.chunks(64) {
             progress()?;
             let turned = part
                 .iter()
@@ -45,17 +64,16 @@ impl Baselines<'_> {
                 .map(|question| option_rows(self.prompts, &question, &[], 0))
                 .collect();
             let views = self.distributions(&of, &mut cost)?;
-            for (idx, views) in views.chunks(n).enumerate() {
-                let chosen = likeliest(&mean_view(views));
-                right.push(self.exam.is_right_option(part_idx * 64 + idx, chosen));
-            }
+            means.extend(views.chunks(n).map(mean_view));
         }
-        let mut outcome = self.chosen(&name, Kind::Baseline, right, 1.0, cost);
-        outcome.secs = start.elapsed().as_secs_f64();
-        done(outcome)
+        Ok((means, cost))
     }
 
-    fn distributions(&self, of: &[OptionRows], cost: &mut Cost) -> Result<Vec<Vec<f64>>> {
+    pub(super) fn distributions(
+        &self,
+        of: &[OptionRows],
+        cost: &mut Cost,
+    ) -> Result<Vec<Vec<f64>>> {
         let rows: Vec<Row> = of.iter().flat_map(|of| of.rows.iter().cloned()).collect();
         *cost += Cost::forward(n_tokens(&rows));
         let scores = self.engine.scores(self.base, &rows, 1.0)?;
@@ -69,7 +87,7 @@ impl Baselines<'_> {
     }
 
     /// The scores of the base, as they were measured.
-    fn scores(&self) -> Vec<Vec<f64>> {
+    pub(super) fn scores(&self) -> Vec<Vec<f64>> {
         let records = self.of_base.evaluation.records.iter();
         let scores = records.map(|record| match &record.answer {
             Answer::Chosen {

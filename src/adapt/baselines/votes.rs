@@ -57,20 +57,27 @@ impl Baselines<'_> {
                 }
             }
             // The largest one last: where it is known, all of them are.
-            done(self.vote(&drawn, n, &last))?;
+            done(Outcome {
+                is_capped: self.n_bought() > n,
+                ..self.vote(&drawn, n, &last)
+            })?;
         }
         Ok(())
     }
 
-    /// How many answers the adaptation's tokens buy.
+    /// How many answers are taken: what the adaptation's tokens buy, up to a limit.
     pub(super) fn n_votes(&self) -> usize {
+        self.n_bought().min(self.spec.baselines.max_votes)
+    }
+
+    /// How many answers the adaptation's tokens buy.
+    fn n_bought(&self) -> usize {
         let n_items = self.questions.len().max(1) as f64;
         let of_base = self.of_base.cost.total() / n_items;
         let prompt = |question| self.prompts.written(question, &[]).len() as f64;
         let read = self.questions.iter().map(prompt).sum::<f64>() / n_items;
         let one = (of_base - read).max(1.0);
-        let n = ((self.tokens - read) / one).floor().max(1.0) as usize;
-        n.min(self.spec.baselines.max_votes)
+        ((self.tokens - read) / one).floor().max(1.0) as usize
     }
 
     pub(super) fn draw(

@@ -11,14 +11,14 @@ use crate::tuning::spec::LossOn;
 use crate::tuning::states::state_file::TunedState;
 use crate::tuning::train::batch::Batch as TrainingBatch;
 
-fn model() -> (Rwkv7, Device) {
+fn model() -> (Model, Device) {
     let device = Device::flex();
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
     (model, device)
 }
 
 /// A base that is not zero.
-fn base(model: &Rwkv7) -> Tuned {
+fn base(model: &Model) -> Tuned {
     let mut state = TunedState::zero(model.config());
     for (n, value) in state.layers.iter_mut().flatten().enumerate() {
         *value = 0.3 * (0.37 * n as f32).sin();
@@ -63,6 +63,7 @@ fn equal_weights_are_the_loss_and_gradient_of_tuning() {
     let options = TapeOptions {
         first_layer: 0,
         recompute: false,
+        token_shifts: false,
     };
     let tokens = TensorData::new(batch.tokens.clone(), batch.shape());
     let state: ModelState = start.state(model.config(), 2, &device);

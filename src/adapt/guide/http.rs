@@ -1,6 +1,7 @@
 //! Many questions to a server, several at once. What comes is written down before it
 //! is used; a server that stalls, lies or dies ends nothing.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,8 +9,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
+use super::letters::shares;
 use super::server::{Failed, GuideRequest, Reply, Server};
-use super::{GuideText, Unusable, taken};
+use super::{GuideText, Unusable, kept, taken, with_options};
 use crate::adapt::prompts::{Prompts, fitting};
 use crate::adapt::question::Question;
 use crate::adapt::spec::HttpSpec;
@@ -26,8 +28,6 @@ const MAX_BACK_OFF: Duration = Duration::from_secs(8);
 const MAX_FAILED: usize = 5;
 /// How often an interrupt is looked for.
 const TICK: Duration = Duration::from_millis(100);
-/// Characters of an unusable text that are kept.
-const KEPT_CHARS: usize = 2000;
 
 /// What a server gave.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,6 +45,8 @@ pub struct HttpGuide<'a> {
     /// Solved training questions.
     solved: &'a [Item],
     back_off: Duration,
+    /// Whether it was seen to give probabilities of its tokens.
+    gives_logprobs: Cell<bool>,
 }
 
 impl<'a> HttpGuide<'a> {
@@ -59,6 +61,7 @@ impl<'a> HttpGuide<'a> {
             server: Server::new(spec)?,
             solved,
             back_off: BACK_OFF,
+            gives_logprobs: Cell::new(false),
         })
     }
 
@@ -77,24 +80,27 @@ impl<'a> HttpGuide<'a> {
     }
 
     fn request(&self, prompts: &Prompts<'_>, question: &Question, seed: u64) -> GuideRequest {
+        let question_has_letters = question.has_letters();
         let solved = fitting(self.solved, question, self.spec.examples);
         let bare = prompts.text(question, &[]);
         let whole = prompts.text(question, &solved);
         // What stands in front of the bare question, that of a subject included.
         let own = prompts.protocol.question(question.item());
-        let (examples, question) = match whole.strip_suffix(&own) {
+        let (examples, text) = match whole.strip_suffix(&own) {
             Some(examples) => (examples.to_owned(), own),
             None => (String::new(), bare),
         };
+        let shown = with_options(question, &text);
         GuideRequest {
             examples,
-            question,
+            question: shown,
             stops: prompts
                 .stops
                 .iter()
                 .map(|stop| (*stop).to_owned())
                 .collect(),
             seed,
+            wants_letters: question_has_letters && self.gives_logprobs.get(),
         }
     }
 
@@ -124,19 +130,21 @@ impl<'a> HttpGuide<'a> {
         let host = self.host();
         let refuse = |failed: &Failed| Error::spec("guide", failed.reason());
         match self.server.ask(&request, true) {
-            Ok(reply) if reply.has_logprobs => Ok(format!(
-                "{host} gives text and probabilities of its tokens; the text is used"
-            )),
+            Ok(reply) if reply.has_logprobs => {
+                self.gives_logprobs.set(true);
+                Ok(format!(
+                    "{host} gives text and probabilities of its tokens; the text is used, and \
+                     the probabilities of letters"
+                ))
+            }
             Ok(_) => Ok(format!("{host} gives text")),
             // Some servers refuse to be asked for probabilities.
             Err(Failed::ForGood(_)) => match self.server.ask(&request, false) {
                 Ok(_) => Ok(format!("{host} gives text")),
-                Err(failed @ Failed::ForNow(_)) => {
-                    Ok(format!("{host} is slow: {}", failed.reason()))
-                }
+                Err(failed @ Failed::ForNow(_)) => Ok(said_nothing(&failed)),
                 Err(failed) => Err(refuse(&failed)),
             },
-            Err(failed @ Failed::ForNow(_)) => Ok(format!("{host} is slow: {}", failed.reason())),
+            Err(failed @ Failed::ForNow(_)) => Ok(said_nothing(&failed)),
             Err(failed @ Failed::Unreachable(_)) => Err(refuse(&failed)),
         }
     }
@@ -288,12 +296,17 @@ impl<'a> HttpGuide<'a> {
         hash: &str,
         reply: &Reply,
     ) -> GuideText {
-        let kept = || reply.text.chars().take(KEPT_CHARS).collect();
         let used: Result<_, Unusable> = taken(prompts, question, &reply.text);
-        let (text, answer, tokens) = used.unwrap_or_else(|_| (kept(), None, Vec::new()));
+        let (text, answer, tokens) = used.unwrap_or_default();
+        let n_options = match question.has_letters() {
+            true => question.options().len(),
+            false => 0,
+        };
         GuideText {
+            shares: shares(&reply.likeliest, n_options),
             id: question.id.clone(),
             prompt_hash: hash.to_owned(),
+            written: kept(&reply.text, &text),
             text,
             answer,
             tokens,
@@ -330,6 +343,14 @@ impl<'a> HttpGuide<'a> {
         }
         Replies { replies, is_over }
     }
+}
+
+/// What people are told where a first question had no answer, which ends nothing.
+fn said_nothing(failed: &Failed) -> String {
+    format!(
+        "the first question had no answer, others are tried: {}",
+        failed.reason()
+    )
 }
 
 /// A question that is to be asked.

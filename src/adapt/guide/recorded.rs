@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{GuideText, taken};
+use super::{GuideText, kept, taken};
 use crate::adapt::objective::seed_of;
 use crate::adapt::prompts::Prompts;
 use crate::adapt::question::Question;
@@ -36,6 +36,8 @@ pub fn recorded(
         Some(GuideText {
             id: question.id.clone(),
             prompt_hash: line.prompt_hash.clone(),
+            shares: line.shares.clone(),
+            written: kept(line.written.as_deref().unwrap_or(&line.text), &text),
             text,
             answer,
             tokens,
@@ -62,6 +64,10 @@ pub fn recorded(
 struct Line {
     id: String,
     text: String,
+    #[serde(default)]
+    written: Option<String>,
+    #[serde(default)]
+    shares: Vec<f64>,
     #[serde(default)]
     prompt_hash: String,
     #[serde(default)]
@@ -98,6 +104,8 @@ pub fn simulated(prompts: &Prompts<'_>, items: &[Item], right: f64, seed: u64) -
             id: item.id.clone(),
             prompt_hash: String::new(),
             text,
+            written: String::new(),
+            shares: Vec::new(),
             answer,
             tokens,
             model: "simulated guide".into(),

@@ -13,11 +13,15 @@ use serde_json::{Value, json};
 use ureq::Agent;
 
 use super::host::{host_of, is_loopback};
+use super::letters::{Likely, likeliest};
 use crate::adapt::spec::{GuideApi, HttpSpec};
 use crate::error::{Error, Result};
 
 /// A reply of more bytes than this is no answer to a question.
 const MAX_REPLY_BYTES: u64 = 4 << 20;
+
+/// How many of the likeliest tokens are asked for: what servers give at most.
+const LIKELIEST: usize = 20;
 
 /// A question as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,16 +34,20 @@ pub(super) struct GuideRequest {
     pub stops: Vec<String>,
     /// Another one asks for another answer.
     pub seed: u64,
+    /// Whether the likeliest tokens are asked for, in which letters may be.
+    pub wants_letters: bool,
 }
 
 /// What came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reply {
     pub text: String,
     /// Tokens that the server read and wrote, as it counts them.
     pub n_tokens: usize,
     /// Whether it said how likely its tokens were.
     pub has_logprobs: bool,
+    /// The likeliest tokens at the place of its answer, where they were asked for.
+    pub likeliest: Vec<Likely>,
 }
 
 /// Why nothing came back.
@@ -165,7 +173,13 @@ impl Server {
             question,
             stops,
             seed,
+            wants_letters,
         } = asking;
+        let n_likeliest = match (probes, *wants_letters) {
+            (_, true) => Some(LIKELIEST),
+            (true, false) => Some(1),
+            (false, false) => None,
+        };
         let whole = format!("{examples}{question}");
         let form = match examples.is_empty() {
             true => "Answer in the shortest form that is asked for.".to_owned(),
@@ -180,8 +194,8 @@ impl Server {
                     "model": model, "prompt": whole, "max_tokens": max_tokens,
                     "temperature": temperature, "stop": stops, "seed": seed, "stream": false,
                 });
-                if probes {
-                    body["logprobs"] = json!(1);
+                if let Some(n) = n_likeliest {
+                    body["logprobs"] = json!(n);
                 }
                 ("/completions", body)
             }
@@ -193,9 +207,9 @@ impl Server {
                         {"role": "user", "content": question},
                     ],
                 });
-                if probes {
+                if let Some(n) = n_likeliest {
                     body["logprobs"] = json!(true);
-                    body["top_logprobs"] = json!(1);
+                    body["top_logprobs"] = json!(n);
                 }
                 ("/chat/completions", body)
             }
@@ -207,8 +221,9 @@ impl Server {
                         "seed": seed,
                     },
                 });
-                if probes {
+                if let Some(n) = n_likeliest {
                     body["logprobs"] = json!(true);
+                    body["top_logprobs"] = json!(n);
                 }
                 ("/api/generate", body)
             }
@@ -219,9 +234,9 @@ impl Server {
                     "max_output_tokens": max_tokens.max(16), "temperature": temperature,
                     "stream": false,
                 });
-                if probes {
+                if let Some(n) = n_likeliest {
                     body["include"] = json!(["message.output_text.logprobs"]);
-                    body["top_logprobs"] = json!(1);
+                    body["top_logprobs"] = json!(n);
                 }
                 ("/responses", body)
             }
@@ -272,6 +287,7 @@ impl Server {
             text,
             n_tokens: n_tokens as usize,
             has_logprobs,
+            likeliest: likeliest(&value),
         })
     }
 

@@ -73,6 +73,17 @@ fn a_written_answer_is_cut_where_it_ends() {
     check(&written(), &megabytes, Err(Unusable::TooLong));
 }
 
+/// Letters show what they stand for; other options are listed for a guide alone.
+#[test]
+fn a_guide_sees_the_options() {
+    let shown = with_options(&texts(), "Question: ?\nAnswer:");
+    assert_eq!(shown, "Question: ?\nOptions: red; red wine; blue\nAnswer:");
+    for question in [letters(), written()] {
+        let text = "Question: ?\nAnswer:";
+        assert_eq!(with_options(&question, text), text);
+    }
+}
+
 #[test]
 fn an_option_is_known_by_its_letter_or_its_text() {
     check(&letters(), " B\n\n", Ok(("B", "1")));

@@ -26,7 +26,7 @@ impl Job<'_> {
         }
         let mut guide = Cost::default();
         if let Some(of) = &self.guide {
-            guide = Cost::guide(of.texts().map(|of| of.n_tokens).sum());
+            guide = Cost::guide(of.n_tokens());
         }
         let n_valid: f64 = parts
             .iter()
@@ -51,12 +51,14 @@ impl Job<'_> {
             secs: parts.iter().map(|part| part.secs).sum(),
             notes: Vec::new(),
             parts: Vec::new(),
+            is_capped: false,
         };
         if self.spec.mode == Mode::Shared {
             let n = self.seen_questions(parts, scored);
             outcome.notes.push(format!(
-                "transductive: saw {n} of {} test questions",
-                scored.len()
+                "transductive: saw {n} of {} {} questions",
+                scored.len(),
+                self.spec.task.split
             ));
         }
         if let Objective::SingleStep { .. } = self.spec.objective {
@@ -80,7 +82,19 @@ impl Job<'_> {
     fn seen_questions(&self, parts: &[AdaptedPart], questions: &[Question]) -> usize {
         let n_steps: usize = parts.iter().map(|part| part.curve.len()).sum();
         let batch = self.spec.update.batch.min(questions.len());
-        (n_steps * batch).min(questions.len())
+        // A question without a text of the guide tells the state nothing.
+        let guide = self
+            .guide
+            .as_ref()
+            .filter(|_| self.spec.objective.needs_texts());
+        let n_telling = match guide {
+            Some(guide) => questions
+                .iter()
+                .filter(|of| guide.text(of).is_some())
+                .count(),
+            None => questions.len(),
+        };
+        (n_steps * batch).min(n_telling)
     }
 
     /// Of questions that a guide answered and of others, and how many answers are

@@ -252,6 +252,7 @@ impl Job<'_> {
             let place = places.get(record.id.as_str()).copied();
             let question = place.map(|place| &own[place]);
             let guide = self.guide.as_ref().zip(question);
+            let text = guide.and_then(|(guide, question)| guide.text(question));
             ItemSeen {
                 id: record.id.clone(),
                 prompt: record.prompt.clone(),
@@ -264,9 +265,11 @@ impl Job<'_> {
                 answers: place
                     .and_then(|at| answers.get(&at).cloned())
                     .unwrap_or_default(),
-                guide: guide
-                    .and_then(|(guide, question)| guide.text(question))
-                    .map(|text| text.text.clone()),
+                guide: text.map(|text| text.text.clone()),
+                guide_wrote: text
+                    .map(|text| text.written.clone())
+                    .filter(|written| !written.is_empty()),
+                guide_answer: text.and_then(|text| text.answer.clone()),
             }
         });
         of.collect()

@@ -1,9 +1,11 @@
 //! Objectives of a guide's text.
 
+use super::options::{OptionRows, option_rows};
 use super::{Method, QuestionReadings, StepGradient, Target, counts, mean};
 use crate::adapt::cost::Cost;
 use crate::adapt::distributions::TokenLoss;
 use crate::adapt::engine::Scores;
+use crate::adapt::option_losses::cross_entropy;
 use crate::adapt::rows::Row;
 use crate::adapt::spec::Estimator;
 use crate::adapt::states::States;
@@ -116,13 +118,18 @@ impl Method<'_> {
         Ok((sampled, weights))
     }
 
-    /// [`crate::adapt::spec::Objective::Soft`].
+    /// [`crate::adapt::spec::Objective::Soft`]: of options the distribution over them, of
+    /// written answers that of every token.
     pub(super) fn soft(
         &self,
         states: &States,
         targets: &[Target<'_>],
         top: Option<usize>,
     ) -> Result<StepGradient> {
+        let first = targets.first();
+        if first.is_some_and(|of| !of.question.options().is_empty()) {
+            return self.soft_options(states, targets);
+        }
         let (rows, of) = self.guided_rows(targets);
         let mut seen = vec![QuestionReadings::default(); targets.len()];
         if rows.is_empty() {
@@ -153,6 +160,55 @@ impl Method<'_> {
         }
         Ok(StepGradient { gradient, seen })
     }
+
+    /// The cross entropy to what the guide finds of the options.
+    fn soft_options(&self, states: &States, targets: &[Target<'_>]) -> Result<StepGradient> {
+        let (mut told, mut wanted) = (Vec::new(), Vec::new());
+        for (idx, target) in targets.iter().enumerate() {
+            let text = self.guide.and_then(|guide| guide.text(target.question));
+            let n = target.question.options().len();
+            if let Some(shares) = text.and_then(|text| usable_shares(&text.shares, n)) {
+                told.push(idx);
+                wanted.push(shares);
+            }
+        }
+        let mut seen = vec![QuestionReadings::default(); targets.len()];
+        let own: Vec<Target<'_>> = told.iter().map(|idx| targets[*idx]).collect();
+        let rows: Vec<OptionRows> = own
+            .iter()
+            .map(|target| option_rows(self.prompts, target.question, &[], target.state))
+            .collect();
+        if rows.is_empty() {
+            return Ok(StepGradient {
+                gradient: None,
+                seen,
+            });
+        }
+        let found = self.by_options(states, &own, &rows, &mut |p, chosen| {
+            let wanted: Vec<_> = chosen.iter().map(|idx| wanted[*idx].clone()).collect();
+            cross_entropy(p, &wanted)
+        })?;
+        for (idx, of) in told.into_iter().zip(found.seen) {
+            seen[idx] = of;
+        }
+        Ok(StepGradient {
+            gradient: found.gradient,
+            seen,
+        })
+    }
+}
+
+/// A guide's distribution over `n` options; none where it is none. Files round, so that
+/// it is rounded always: an adaptation that is gone on with ends in the same bits.
+fn usable_shares(shares: &[f64], n: usize) -> Option<Vec<f64>> {
+    const STEPS: f64 = 1e6;
+    let is_one = |share: &f64| share.is_finite() && *share >= 0.0;
+    if shares.len() != n || !shares.iter().all(is_one) {
+        return None;
+    }
+    let rounded: Vec<f64> = shares.iter().map(|x| (x * STEPS).round()).collect();
+    let total: f64 = rounded.iter().sum();
+    (total > 0.0).then(|| rounded.iter().map(|x| x / total).collect())
 }
 
 fn likeliest(is: &[bool]) -> impl Iterator<Item = f64> {
@@ -229,6 +285,24 @@ mod tests {
             let gap = (mean - exact[j]).abs();
             assert!(gap <= 3.5 * error, "{j}: {mean}, not {}", exact[j]);
         }
+    }
+
+    #[test]
+    fn only_a_distribution_over_all_options_is_learned() {
+        assert_eq!(
+            usable_shares(&[0.5, 0.25, 0.25], 3),
+            Some(vec![0.5, 0.25, 0.25])
+        );
+        // Not of one length, not numbers, or nothing at all.
+        assert_eq!(usable_shares(&[0.5, 0.5], 3), None);
+        assert_eq!(usable_shares(&[], 3), None);
+        assert_eq!(usable_shares(&[0.5, f64::NAN, 0.5], 3), None);
+        assert_eq!(usable_shares(&[0.5, -0.5, 1.0], 3), None);
+        assert_eq!(usable_shares(&[0.0, 0.0], 2), None);
+        // What a file rounds off makes no difference.
+        let third = 1.0 / 3.0;
+        let read = [0.333_333_333_333_333_26, third, third + 1e-15];
+        assert_eq!(usable_shares(&read, 3), usable_shares(&[third; 3], 3));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Objective;
+use crate::data::Benchmark;
 use crate::error::{Error, Result};
 use crate::protocol::run_spec::CheckpointSource;
 
@@ -116,10 +117,13 @@ impl GuideSpec {
     ///
     /// # Errors
     /// [`Error::Spec`] of `guide`.
-    pub(super) fn check(&self, objective: &Objective) -> Result<()> {
+    pub(super) fn check(&self, objective: &Objective, benchmark: Benchmark) -> Result<()> {
         let refuse = |field: &str, reason: String| Err(Error::spec(field, reason));
         let is_local = matches!(self, Self::Local { .. });
-        if objective.needs_probabilities() && !is_local {
+        // Letters are told by their text, whatever a server's tokens are.
+        let has_letters = benchmark == Benchmark::Mmlu;
+        let is_of_letters = has_letters && objective.needs_shares(benchmark);
+        if objective.needs_probabilities() && !is_local && !is_of_letters {
             let reason = format!(
                 "{} needs probabilities in the model's own tokens; choose Local",
                 objective.name()

@@ -47,9 +47,11 @@ pub enum Objective {
         /// In closed form, or by samples.
         estimator: Estimator,
     },
-    /// The guide's own probabilities of the tokens of its text.
+    /// The guide's own probabilities: of options those of each, of written answers those
+    /// of the tokens along its text.
     Soft {
-        /// Its likeliest tokens; the others are one bucket. None for all.
+        /// Its likeliest tokens; the others are one bucket. None for all. Of options all
+        /// count.
         top: Option<usize>,
     },
     /// Rollouts: log-probability of the guide less that of the model.
@@ -152,6 +154,11 @@ impl Objective {
         }
     }
 
+    /// Whether it learns how likely a guide finds each option.
+    pub fn needs_shares(&self, benchmark: Benchmark) -> bool {
+        matches!(self, Self::Soft { .. }) && benchmark != Benchmark::Gsm8k
+    }
+
     /// Whether it needs more of a guide than its texts: its probabilities, in the
     /// model's own tokens.
     pub fn needs_probabilities(&self) -> bool {
@@ -159,6 +166,13 @@ impl Objective {
             self,
             Self::Soft { .. } | Self::ReverseKl { .. } | Self::ReverseKlExact
         )
+    }
+
+    /// Whether it does nothing without a guide's texts.
+    pub fn needs_texts(&self) -> bool {
+        // A local guide says how likely it finds the model's own answers.
+        let is_of_rollouts = matches!(self, Self::ReverseKl { .. } | Self::ReverseKlExact);
+        self.is_guided() && !is_of_rollouts
     }
 
     /// Whether it trains what the model writes itself.
@@ -244,6 +258,11 @@ impl Objective {
                 "{name} needs written answers, but {benchmark} has options"
             ));
         }
+        if self.is_guided() && benchmark == Benchmark::WinoGrande {
+            return refuse(format!(
+                "{benchmark} scores the rest of a sentence, which is no answer that a guide writes"
+            ));
+        }
         match *self {
             Self::Information if mode == Mode::Item => {
                 refuse("Information compares questions; a state for each sees only one".into())
@@ -271,6 +290,9 @@ impl Objective {
                 (Exponent::Is(1.0), _) => refuse("the number of samples must be at least 2".into()),
                 _ => refuse("Sampled needs the exponent Is(1.0)".into()),
             },
+            Self::Soft { top: Some(_) } if !writes => {
+                refuse("Soft counts all options; write top: None".into())
+            }
             Self::Soft { top: Some(0) } => refuse("Soft needs at least 1 token".into()),
             Self::ReverseKl { discount } | Self::Agreement { discount }
                 if !(0.0..=1.0).contains(&discount) =>

@@ -15,10 +15,18 @@ macro_rules! embed {
 pub const PRESETS: &[(&str, &str)] = embed!(
     "mmlu-information",
     "mmlu-views",
+    "mmlu-pool",
+    "mmlu-distillation",
+    "mmlu-guided-item",
     "arc-information",
+    "arc-guided-item",
     "gsm8k-majority",
+    "gsm8k-entropy",
     "gsm8k-guided-item",
+    "gsm8k-guided-server",
+    "gsm8k-guided-shared",
     "gsm8k-guided-steps",
+    "gsm8k-guided-agreement",
 );
 
 /// The adaptation of that name.

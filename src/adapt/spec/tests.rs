@@ -61,8 +61,21 @@ fn what_cannot_be_run_names_its_field() {
         &["guide=Some(Recorded(path: \"x\"))"],
         "guide: is not used by the objective",
     );
-    let soft = ["objective=Soft(top: None)", "guide=Some(Http(()))"];
-    check(&soft, "needs probabilities in the model's own tokens");
+    for benchmark in ["gsm8k", "arc"] {
+        let soft = [
+            "objective=Soft(top: None)",
+            "guide=Some(Http(()))",
+            &format!("task.benchmark={benchmark}"),
+        ];
+        check(&soft, "needs probabilities in the model's own tokens");
+    }
+    // Letters are told by their text.
+    let letters = ["objective=Soft(top: None)", "guide=Some(Http(()))"];
+    with(&letters).check().unwrap();
+    check(
+        &["objective=Soft(top: Some(2))", "guide=Some(Local())"],
+        "Soft counts all options",
+    );
     let far = "objective=SingleStep(exponent: Is(1.5), estimator: Exact)";
     check(
         &[far, "guide=Some(Local())"],
@@ -73,12 +86,49 @@ fn what_cannot_be_run_names_its_field() {
         &[sampled, "guide=Some(Local())"],
         "Sampled needs the exponent",
     );
+    check(
+        &["stops.budget_tokens=Some(0.0)"],
+        "stops.budget_tokens: must be above 0, or None",
+    );
+    check(
+        &["stops.max_drift=Some(-1.0)"],
+        "stops.max_drift: must be above 0, or None",
+    );
+    check(
+        &[
+            "objective=Answer",
+            "task.benchmark=gsm8k",
+            "guide=Some(Local())",
+            "stops.guide_calls=Some(0)",
+        ],
+        "stops.guide_calls: must be at least 1",
+    );
+    let sentence = [
+        "task.benchmark=winogrande",
+        "objective=SingleStep(exponent: Auto, estimator: Exact)",
+        "guide=Some(Local())",
+    ];
+    check(&sentence, "winogrande scores the rest of a sentence");
     let group = [
         "objective=Majority",
         "task.benchmark=gsm8k",
         "update.group=1",
     ];
     check(&group, "update.group: must be at least 2");
+}
+
+/// What a guide says of the model's own answers needs no text of it.
+#[test]
+fn only_some_objectives_need_texts() {
+    let needs = |objective: &str| {
+        with(&[&format!("objective={objective}")])
+            .objective
+            .needs_texts()
+    };
+    assert!(needs("SingleStep(exponent: Auto, estimator: Exact)"));
+    assert!(needs("Soft(top: None)") && needs("Answer") && needs("Agreement(discount: 0.9)"));
+    assert!(!needs("ReverseKlExact") && !needs("ReverseKl(discount: 0.0)"));
+    assert!(!needs("Majority") && !needs("Information"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use super::lengths::BatchLayout;
 use crate::error::{Error, Result};
 use crate::kernels::device::{room_on, says_out_of_memory, take_refusal};
-use crate::model::Rwkv7;
+use crate::model::Model;
 use crate::model::branch::Branch;
 use crate::model::state::Start;
 
@@ -34,7 +34,7 @@ pub(super) struct BatchRoom {
 
 impl BatchRoom {
     /// For texts that a model reads from `start`, the zero state if none.
-    pub fn of(model: &Rwkv7, device: &Device, start: Option<&Start>) -> Self {
+    pub fn of(model: &Model, device: &Device, start: Option<&Start>) -> Self {
         let room = room_on(device);
         let free = room.usable().map(|all| all.saturating_sub(model.n_bytes()));
         let most = BatchLayout::of(device).batch_tokens;
@@ -42,24 +42,26 @@ impl BatchRoom {
     }
 
     fn within(
-        model: &Rwkv7,
+        model: &Model,
         start: Option<&Start>,
         free: Option<u64>,
         max_tensor: Option<u64>,
         most_tokens: usize,
     ) -> Self {
         let config = model.config();
-        let (c, n) = (config.n_embd as u64, config.head_size as u64);
+        let heads = config.head_channels() as u64;
+        let (c, n) = (heads.max(config.n_embd as u64), config.head_size as u64);
         let lifted = start.map_or(0, |start| {
             start.branches.iter().flatten().map(n_lifted).sum()
         });
-        let of_row = 4 * (config.n_layer as u64 * c * n + lifted);
+        let of_row = 4 * (config.n_layer as u64 * heads * n + lifted);
         let of_token = 4 * (WIDTHS * c + 2 * config.n_ffn as u64 + n_features(start));
         let of_states = free.map_or(STATE_BYTES, |free| {
             (free / 4).clamp(LEAST_BYTES, STATE_BYTES)
         });
         let of_tokens = free.map_or(u64::MAX, |free| (free / 4).max(LEAST_BYTES));
-        let widest = 4 * (config.n_ffn as u64).max(n_features(start));
+        // The convolutions of some architectures take q, k and v as one.
+        let widest = 4 * (config.n_ffn as u64).max(3 * heads).max(n_features(start));
         let bound = max_tensor.map_or(u64::MAX, |most| most / widest);
         let tokens = (of_tokens / of_token).min(bound).min(most_tokens as u64);
         Self {
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn less_memory_makes_smaller_batches_and_never_empty_ones() {
         let device = Device::flex();
-        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
         let of = |free, max_tensor| BatchRoom::within(&model, None, free, max_tensor, 16_384);
         let whole = of(None, None);
         assert_eq!(whole.tokens, 16_384);

@@ -14,17 +14,17 @@ use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{LeadingToken, ModelConfig, Rwkv7, TextStart, mini as mini_model};
+use crate::model::{LeadingToken, Model, ModelConfig, TextStart, mini as mini_model};
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec};
 use crate::tuning::method::tuned::Tuned;
-use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::lift_bundle::read_tuned_for;
 use crate::tuning::states::state_file::{Metadata, TunedState, VocabularyMark, locate_state};
 use crate::worker::session::fitting_tokenizer;
 
 /// A model and the state that it starts from.
 pub(super) struct Loaded {
     pub device: OpenDevice,
-    pub model: Rwkv7,
+    pub model: Model,
     pub tokenizer: Tokenizer,
     pub base: Tuned,
     /// What texts begin with behind the base.
@@ -60,7 +60,7 @@ pub(super) fn load_model(
         None => (Tuned::from(TunedState::zero(&config)), None),
         Some(path) => {
             let path = locate_state(path)?;
-            let (tuned, metadata) = read_tuned(&path, None)?;
+            let (tuned, metadata) = read_tuned_for(&path, None, &config)?;
             tuned
                 .check_fits(&config)
                 .map_err(|error| error.at_file(&path))?;
@@ -68,8 +68,12 @@ pub(super) fn load_model(
             let is_other = |of: &String| *of != fingerprint;
             if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
                 eprintln!(
-                    "gosling: {}: base model: the state was tuned for other weights than {file}; results may be worse",
-                    shown(&path)
+                    "{}",
+                    tr!(
+                        "gosling: {}: base model: the state was tuned for other weights than {file}; results may be worse",
+                        shown(&path),
+                        file
+                    )
                 );
             }
             (tuned, Some(metadata))
@@ -80,7 +84,7 @@ pub(super) fn load_model(
         None => open(device)?,
     };
     spec.precision.check_device(&config, &device)?;
-    let model = Rwkv7::load_stored(&checkpoint, &device.device, spec.precision, &mut show_read)?;
+    let model = Model::load_stored(&checkpoint, &device.device, spec.precision, &mut show_read)?;
     Ok(Loaded {
         fingerprint: checkpoint.fingerprint(),
         vocabulary: spec.vocabulary.name(tokenizer.vocab_size()),
@@ -99,6 +103,7 @@ impl Loaded {
     /// What a state that comes of it says of itself.
     pub fn metadata(&self) -> Metadata {
         Metadata {
+            architecture: self.model.config().architecture,
             base_fingerprint: Some(self.fingerprint.clone()),
             base_model: Some(self.file.clone()),
             vocabulary: Some(VocabularyMark {
@@ -146,7 +151,10 @@ impl Task {
         let items = items(benchmark, folder, scored)?;
         let set = ItemSet::new(benchmark, scored, items, spec.limit);
         if set.items.is_empty() {
-            return Err(Error::spec("task.limit", "there is no question to answer"));
+            return Err(Error::spec(
+                "task.limit",
+                tr!("there is no question to answer"),
+            ));
         }
         // Not every benchmark has a split to take a pool from; who needs one says so.
         let mut pool = items_or_none(benchmark, folder, spec.pool);
@@ -203,7 +211,14 @@ fn items(benchmark: Benchmark, folder: Option<&Path>, split: Split) -> Result<Ve
         Some(folder) => {
             let loaded = load(benchmark, folder, split)?;
             if let Some(bad) = loaded.bad_lines.first() {
-                eprintln!("gosling: {bad} (lines left out: {})", loaded.n_bad_lines);
+                eprintln!(
+                    "{}",
+                    tr!(
+                        "gosling: {bad} (lines left out: {})",
+                        loaded.n_bad_lines,
+                        bad
+                    )
+                );
             }
             Ok(loaded.items)
         }

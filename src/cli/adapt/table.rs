@@ -1,22 +1,59 @@
 //! The figures of an adaptation as a table.
 
+use std::io::Write as _;
+use std::path::Path;
+
 use crate::adapt::job::Summary;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::spec::{AdaptSpec, GuideSpec};
+use crate::atomic::write_atomic;
 use crate::bench::Accuracy;
-use crate::report::{Cell, Table};
+use crate::error::Result;
+use crate::report::{Cell, Table, TableFormat};
 
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 12] = [
     "what",
     "kind",
     "accuracy",
     "tokens a question",
+    "forward tokens a question",
+    "trained tokens a question",
     "guide tokens a question",
+    "seconds",
     "with an answer",
     "fixed",
     "broken",
     "p",
 ];
+
+/// Writes a table in every format beside each other; the `.csv`, whose name is
+/// `stem.csv`, last.
+///
+/// # Errors
+/// [`crate::Error::Io`].
+pub(super) fn write_all(table: &Table, folder: &Path, stem: &str) -> Result<()> {
+    let is_csv = |format: &TableFormat| *format == TableFormat::Csv;
+    let (last, first): (Vec<_>, Vec<_>) = TableFormat::ALL.into_iter().partition(is_csv);
+    for format in first.into_iter().chain(last) {
+        table.write(folder.join(format!("{stem}.{}", format.extension())))?;
+    }
+    Ok(())
+}
+
+/// Writes a table as JSON lines, an object a row.
+///
+/// # Errors
+/// [`crate::Error::Io`].
+pub(super) fn write_lines(table: &Table, file: &Path) -> Result<()> {
+    write_atomic(file, |writer| writer.write_all(lines(table).as_bytes()))
+}
+
+/// A row a line.
+fn lines(table: &Table) -> String {
+    let text = table.render(TableFormat::Json);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap_or_default();
+    rows.iter().map(|row| format!("{row}\n")).collect()
+}
 
 /// One row a figure; what each fixes and breaks is counted against the base.
 pub(super) fn table(spec: &AdaptSpec, summary: &Summary) -> Table {
@@ -43,6 +80,10 @@ pub(super) fn table(spec: &AdaptSpec, summary: &Summary) -> Table {
     }
     if let Some(verdict) = &summary.verdict {
         table.notes.push(verdict.sentence.clone());
+    }
+    if !spec.baselines.measure {
+        let note = "no baseline was measured, so that nothing is said of a gain";
+        table.notes.push(note.into());
     }
     if let Some(GuideSpec::Simulated { .. }) = spec.guide {
         let note = "the guide is simulated from the labels, so these results are not evidence";
@@ -75,7 +116,10 @@ fn row(outcome: &Outcome, base: Option<&Outcome>) -> [Cell; COLUMNS.len()] {
         Cell::text(kind),
         Cell::Estimate(outcome.accuracy().into()),
         Cell::number(outcome.tokens(), 0),
+        Cell::number(outcome.cost.forward as f64 / n, 0),
+        Cell::number(outcome.cost.trained as f64 / n, 0),
         Cell::number(outcome.cost.guide as f64 / n, 0),
+        Cell::number(outcome.secs, 1),
         Cell::number(outcome.valid, 3),
         fixed,
         broken,
@@ -89,4 +133,35 @@ fn part(name: &str, accuracy: Accuracy) -> [Cell; COLUMNS.len()] {
     cells[0] = Cell::text(format!("  {name}"));
     cells[2] = Cell::Estimate(accuracy.into());
     cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_written_in_every_format_and_as_lines() {
+        let mut table = Table::new("title", ["rate", "adapted"]);
+        for rate in ["0.1", "0.2"] {
+            let accuracy = Accuracy::of([true, false]);
+            table.push([Cell::text(rate), Cell::Estimate(accuracy.into())]);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        write_all(&table, folder.path(), "over").unwrap();
+        for extension in ["csv", "md", "tex", "json", "txt"] {
+            let file = folder.path().join(format!("over.{extension}"));
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(text.contains("0.1") && text.contains("0.2"), "{extension}");
+        }
+        let file = folder.path().join("over.jsonl");
+        write_lines(&table, &file).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let rows: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[1]["rate"], "0.2");
+        assert_eq!(rows[0]["adapted"], 0.5);
+    }
 }

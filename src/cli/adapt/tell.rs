@@ -18,6 +18,7 @@ const LIVE: Duration = Duration::from_millis(100);
 /// Tells the user, and hears an interrupt.
 pub(super) struct AdaptProgress {
     is_one_of_many: bool,
+    format: TableFormat,
     is_quiet: bool,
     is_live: bool,
     has_line: bool,
@@ -30,6 +31,7 @@ impl AdaptProgress {
     pub fn new(is_quiet: bool, is_one_of_many: bool, interrupts: Receiver<()>) -> Self {
         Self {
             is_one_of_many,
+            format: TableFormat::Text,
             is_quiet,
             is_live: stderr().is_terminal(),
             has_line: false,
@@ -42,6 +44,11 @@ impl AdaptProgress {
     /// Takes the end of the standard input for an interrupt.
     pub fn end_with_input(&mut self) {
         self.input = Some(end_of_input());
+    }
+
+    /// Prints tables in another format than text.
+    pub fn print_as(&mut self, format: TableFormat) {
+        self.format = format;
     }
 
     fn is_interrupted(&self) -> bool {
@@ -68,7 +75,7 @@ impl AdaptProgress {
     /// The result; among many its files are enough.
     pub fn table(&self, table: &Table) {
         if !self.is_one_of_many {
-            print!("{}", table.render(TableFormat::Text));
+            print!("{}", table.render(self.format));
         }
     }
 
@@ -78,18 +85,20 @@ impl AdaptProgress {
     /// [`Error::Stopped`] after an interrupt.
     pub fn tell(&mut self, news: News<'_>) -> Result<()> {
         if self.is_interrupted() {
-            self.say("stopping and saving; Ctrl-C again ends the program at once");
+            self.say(tr!(
+                "stopping and saving; Ctrl-C again ends the program at once"
+            ));
             return Err(Error::Stopped);
         }
         match news {
             News::Alive => {}
             News::Phase(what) => self.say(what),
             News::Figure(outcome) => {
-                let line = format!(
-                    "{}: {}, {:.0} tokens a question",
+                let line = tr!(
+                    "{}: {}, {} tokens a question",
                     outcome.name,
                     outcome.accuracy(),
-                    outcome.tokens()
+                    format_args!("{:.0}", outcome.tokens())
                 );
                 self.say(&line);
             }
@@ -105,16 +114,16 @@ impl AdaptProgress {
                 self.last = Some(Instant::now());
                 let which = match n_states {
                     1 => String::new(),
-                    n => format!("questions {} to {}, ", part + 1, part + n),
+                    n => tr!("questions {} to {}, ", part + 1, part + n),
                 };
-                let mut line = format!("{which}step {}", point.step + 1);
+                let mut line = tr!("{which}step {}", point.step + 1, which);
                 for (name, value) in [
                     ("loss", point.loss),
-                    ("reward", point.reward),
-                    ("agreement", point.agreement),
-                    ("entropy", point.entropy),
-                    ("majority", point.majority),
-                    ("drift", Some(point.drift)),
+                    (tr!("reward"), point.reward),
+                    (tr!("agreement"), point.agreement),
+                    (tr!("entropy"), point.entropy),
+                    (tr!("majority"), point.majority),
+                    (tr!("drift"), Some(point.drift)),
                 ] {
                     if let Some(value) = value {
                         line += &format!(", {name} {value:.4}");

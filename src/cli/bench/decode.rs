@@ -8,7 +8,7 @@ use super::report::{Spread, report};
 use super::target::{ModelArguments, TargetArguments, check_counts};
 use crate::error::{Error, Result};
 use crate::kernels::device::copy_rate::copy_rate;
-use crate::model::Rwkv7;
+use crate::model::Model;
 use crate::model::state::ModelState;
 use crate::report::{Cell, Table};
 
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
         .storage_of("emb.weight", &shape)
         .n_bytes(shape[0] * shape[1]);
     let weights = precision.weight_bytes(config) - embedding as u64;
-    let state = config.n_layer * config.n_embd * config.head_size * size_of::<f32>();
+    let state = config.n_layer * config.head_channels() * config.head_size * size_of::<f32>();
     let rate = copy_rate(&opened.device);
     let columns = [
         "texts",
@@ -77,9 +77,9 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
         ]);
     }
     if let Some(rate) = rate {
-        let note = format!(
-            "the device copies {:.2} TB/s, read and written",
-            rate / 1e12
+        let note = tr!(
+            "the device copies {} TB/s, read and written",
+            format_args!("{:.2}", rate / 1e12)
         );
         table.notes.push(note);
     }
@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
 }
 
 /// Milliseconds of a token of every text, with its number read back.
-fn time(model: &Rwkv7, device: &Device, batch: usize, tokens: usize) -> Result<Spread> {
+fn time(model: &Model, device: &Device, batch: usize, tokens: usize) -> Result<Spread> {
     let mut state = ModelState::zero(model.config(), batch, device);
     let mut ids = Tensor::<2, Int>::zeros([batch, 1], device);
     let mut write = || {
@@ -96,8 +96,9 @@ fn time(model: &Rwkv7, device: &Device, batch: usize, tokens: usize) -> Result<S
         ids = model.logits(hidden.squeeze_dim(1)).argmax(1);
         match ids.clone().try_into_data() {
             Ok(_) => Ok(()),
-            Err(error) => Err(Error::Device(format!(
-                "no token can be read back: {error:?}"
+            Err(error) => Err(Error::Device(tr!(
+                "no token can be read back: {error}",
+                error = format_args!("{error:?}")
             ))),
         }
     };

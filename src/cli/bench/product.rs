@@ -108,7 +108,7 @@ fn parsed(text: &str) -> Result<Case> {
         }),
         Ok(_) | Err(_) => Err(Error::spec(
             "--shape",
-            format!("`{text}` is not M,K,N or M,K,NT"),
+            tr!("`{text}` is not M,K,N or M,K,NT", text),
         )),
     }
 }
@@ -135,7 +135,12 @@ impl Case {
         };
         let wait = || {
             let done = device.sync();
-            done.map_err(|error| Error::Device(format!("the device failed: {error:?}")))
+            done.map_err(|error| {
+                Error::Device(tr!(
+                    "the device failed: {error}",
+                    error = format_args!("{error:?}")
+                ))
+            })
         };
         let calls = || (0..arguments.calls).for_each(|_| call());
         // The first call builds the kernels.

@@ -74,8 +74,9 @@ pub(super) fn report(
     let Some(path) = &target.json else {
         return Ok(());
     };
-    let unreadable =
-        |error: serde_json::Error| Error::Device(format!("the figures cannot be written: {error}"));
+    let unreadable = |error: serde_json::Error| {
+        Error::Device(tr!("the figures cannot be written: {error}", error))
+    };
     let of_table = |table: &Table| -> Result<Value> {
         let rows: Value =
             serde_json::from_str(&table.render(TableFormat::Json)).map_err(unreadable)?;

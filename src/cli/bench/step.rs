@@ -64,12 +64,16 @@ pub(super) struct StepArguments {
 #[derive(Clone, Copy, ValueEnum)]
 enum Recurrence {
     /// Constant: a readout without memory.
+    #[value(help = tr!("Constant: a readout without memory"))]
     Constant,
     /// It decays.
+    #[value(help = tr!("It decays"))]
     Decayed,
     /// It decays, removes and writes.
+    #[value(help = tr!("It decays, removes and writes"))]
     Recurrent,
     /// The paper's recurrence, in place of the model's own.
+    #[value(help = tr!("The paper's recurrence, in place of the model's own"))]
     PaperLiteral,
 }
 
@@ -77,8 +81,10 @@ enum Recurrence {
 #[derive(Clone, Copy, ValueEnum)]
 enum Decorrelation {
     /// At every step, from every position.
+    #[value(help = tr!("At every step, from every position"))]
     Full,
     /// At every fourth step, from a tenth of the positions.
+    #[value(help = tr!("At every fourth step, from a tenth of the positions"))]
     Sampled,
 }
 
@@ -129,8 +135,12 @@ pub(super) fn run(arguments: &StepArguments) -> Result<()> {
         step()?;
     }
     println!(
-        "{WARMUP} steps to warm up took {:.2} s",
-        start.elapsed().as_secs_f64()
+        "{}",
+        tr!(
+            "{WARMUP} steps to warm up took {} s",
+            format_args!("{:.2}", start.elapsed().as_secs_f64()),
+            WARMUP
+        )
     );
     let ms = Spread::of_calls(arguments.steps, &mut step)?;
     measure::start();
@@ -158,6 +168,11 @@ fn kind(kernel: &str) -> &'static str {
         "product" => "matrix products",
         "cross_entropy" => "loss",
         "wkv7_forward" | "wkv7_rows_backward" | "wkv7_columns_backward" => "recurrence",
+        "wkv7_chunks_prepare"
+        | "wkv7_chunks_walk"
+        | "wkv7_chunks_starts"
+        | "wkv7_chunks_back"
+        | "wkv7_chunks_gradients" => "recurrence",
         "lifted_wkv_forward" | "lifted_wkv_backward" => "lifted recurrence",
         _ => "norms, token shift and other work on each number",
     }
@@ -225,6 +240,7 @@ impl StepArguments {
                 precision: self.model.precision(),
                 branch: BranchShape::of(&self.method()),
                 adapters: AdapterShape::of(&self.method()),
+                token_shifts: self.method().shift_rate().is_some(),
             },
         );
         let columns = [
@@ -262,7 +278,7 @@ impl StepArguments {
         ]);
         table
             .notes
-            .push(format!("memory by arithmetic: {estimate}"));
+            .push(tr!("memory by arithmetic: {estimate}", estimate));
         table
     }
 

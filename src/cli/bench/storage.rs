@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::kernels::device::read_back::read_f32;
 use crate::model::state::ModelState;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Precision, Rwkv7};
+use crate::model::{Model, ModelConfig, Precision};
 use crate::report::{Cell, Table};
 
 /// What is measured.
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &StorageArguments) -> Result<()> {
     let mut single: Vec<Predictions> = Vec::new();
     for precision in Precision::ALL {
         precision.check_device(&config, &opened)?;
-        let model = Rwkv7::load_stored(&checkpoint, &opened.device, precision, &mut |_| Ok(()))?;
+        let model = Model::load_stored(&checkpoint, &opened.device, precision, &mut |_| Ok(()))?;
         let all: Result<Vec<_>> = texts
             .iter()
             .map(|text| Predictions::of(&model, &opened.device, text))
@@ -91,7 +91,7 @@ fn texts(config: &ModelConfig, n: usize) -> Result<Vec<Vec<u32>>> {
 }
 
 impl Predictions {
-    fn of(model: &Rwkv7, device: &Device, text: &[u32]) -> Result<Self> {
+    fn of(model: &Model, device: &Device, text: &[u32]) -> Result<Self> {
         let n_vocab = model.config().vocab_size;
         let ids: Vec<i32> = text.iter().map(|id| id.cast_signed()).collect();
         let ids = TensorData::new(ids, [1, text.len()]);
@@ -100,7 +100,7 @@ impl Predictions {
         let (logits, _) = model.forward(ids, state);
         let logits = read_f32(logits.reshape([text.len(), n_vocab]))?;
         if logits.iter().any(|logit| !logit.is_finite()) {
-            return Err(Error::Device("a logit is not finite".into()));
+            return Err(Error::Device(tr!("a logit is not finite").into()));
         }
         let rows = || logits.chunks_exact(n_vocab);
         let likeliest = rows().map(likeliest).collect();

@@ -12,7 +12,7 @@ use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::kernels::matrix;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
-use crate::model::{ModelConfig, Precision, Rwkv7, mini};
+use crate::model::{Model, ModelConfig, Precision, mini};
 
 /// Where it runs, and where the figures go.
 #[derive(Args)]
@@ -55,14 +55,19 @@ pub(super) struct ModelArguments {
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Storage {
     /// 32-bit floats.
+    #[value(help = tr!("32-bit floats"))]
     F32,
     /// 16-bit floats with 8 bits of precision.
+    #[value(help = tr!("16-bit floats with 8 bits of precision"))]
     Bf16,
     /// 16-bit floats.
+    #[value(help = tr!("16-bit floats"))]
     F16,
     /// 8 bits and a scale for every 32 numbers.
+    #[value(help = tr!("8 bits and a scale for every 32 numbers"))]
     Int8,
     /// 4 bits and a scale for every 32 numbers.
+    #[value(help = tr!("4 bits and a scale for every 32 numbers"))]
     Nf4,
 }
 
@@ -83,12 +88,15 @@ impl Storage {
 #[derive(Clone, Copy, ValueEnum)]
 enum Shape {
     /// 7 M parameters, the model that ships with the program.
+    #[value(help = tr!("7 M parameters, the model that ships with the program"))]
     Mini,
     /// 12 layers of 768 channels.
     #[value(name = "0.1b")]
+    #[value(help = tr!("12 layers of 768 channels"))]
     P1,
     /// 24 layers of 1024 channels.
     #[value(name = "0.4b")]
+    #[value(help = tr!("24 layers of 1024 channels"))]
     P4,
 }
 
@@ -115,17 +123,20 @@ impl ModelArguments {
     }
 
     /// Loads the model and says how long that took.
-    pub fn load(&self, opened: &OpenDevice) -> Result<Rwkv7> {
+    pub fn load(&self, opened: &OpenDevice) -> Result<Model> {
         let checkpoint = self.checkpoint()?;
         let config = ModelConfig::from_checkpoint(&checkpoint)?;
         let precision = self.precision();
         precision.check_device(&config, opened)?;
         let start = Instant::now();
-        let model = Rwkv7::load_stored(&checkpoint, &opened.device, precision, &mut show_read)?;
+        let model = Model::load_stored(&checkpoint, &opened.device, precision, &mut show_read)?;
         println!(
-            "{} parameters loaded in {:.2} s",
-            config.n_params(),
-            start.elapsed().as_secs_f64()
+            "{}",
+            tr!(
+                "{} parameters loaded in {} s",
+                config.n_params(),
+                format_args!("{:.2}", start.elapsed().as_secs_f64())
+            )
         );
         Ok(model)
     }
@@ -134,7 +145,7 @@ impl ModelArguments {
 /// Refuses options that must not be zero.
 pub(super) fn check_counts<const N: usize>(counts: [(&str, usize); N]) -> Result<()> {
     match counts.iter().find(|(_, value)| *value == 0) {
-        Some((field, _)) => Err(Error::spec(*field, "must be at least 1")),
+        Some((field, _)) => Err(Error::spec(*field, tr!("must be at least 1"))),
         None => Ok(()),
     }
 }

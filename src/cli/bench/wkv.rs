@@ -6,7 +6,8 @@ use clap::Args;
 use super::report::{Spread, report};
 use super::target::{TargetArguments, check_counts};
 use crate::error::{Error, Result};
-use crate::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward};
+use crate::kernels::device::matrix_units::multiplies_in_half;
+use crate::kernels::wkv7::{Factors, Wkv7Inputs, Wkv7Tape, wkv7_backward, wkv7_with};
 use crate::report::{Cell, Table};
 
 /// What is measured.
@@ -41,40 +42,29 @@ pub(super) fn run(arguments: &WkvArguments) -> Result<()> {
     let opened = arguments.target.open()?;
     let columns = [
         "B x T x H",
+        "factors",
         "pass",
         "median, ms",
         "lower quartile",
         "upper quartile",
     ];
     let mut table = Table::new("The recurrence, of one call", columns);
+    // Without matrix units both are the same.
+    let all_factors: &[_] = match multiplies_in_half(&opened.device) {
+        true => &[(Factors::F32, "32 bits"), (Factors::F16, "16 bits")],
+        false => &[(Factors::F32, "32 bits")],
+    };
     for [b, t, h] in shapes? {
         let case = Case::new([b, t, h, HEAD_SIZE], &opened.device);
-        let forward = case.time(arguments, || {
-            wkv7(&case.inputs, case.state.clone(), true);
-        })?;
-        let kept = wkv7(&case.inputs, case.state.clone(), true);
-        let tape = kept
-            .tape
-            .ok_or_else(|| Error::Device("the recurrence kept no tape".into()))?;
-        let backward = case.time(arguments, || {
-            wkv7_backward(&case.inputs, &tape, case.dy.clone(), None, None);
-        })?;
-        let both = case.time(arguments, || {
-            if let Some(tape) = wkv7(&case.inputs, case.state.clone(), true).tape {
-                wkv7_backward(&case.inputs, &tape, case.dy.clone(), None, None);
+        for &(factors, bits) in all_factors {
+            for (pass, spread) in case.passes(factors, arguments)? {
+                let name = [
+                    Cell::text(format!("{b} x {t} x {h}")),
+                    Cell::text(bits.to_owned()),
+                    Cell::text(pass.to_owned()),
+                ];
+                table.push(name.into_iter().chain(spread.cells(3)));
             }
-        })?;
-        let passes = [
-            ("forward", forward),
-            ("back, all gradients", backward),
-            ("both", both),
-        ];
-        for (pass, spread) in passes {
-            let name = [
-                Cell::text(format!("{b} x {t} x {h}")),
-                Cell::text(pass.to_owned()),
-            ];
-            table.push(name.into_iter().chain(spread.cells(3)));
         }
     }
     report(&arguments.target, &opened, &[table])
@@ -84,7 +74,7 @@ fn parsed(text: &str) -> Result<[usize; 3]> {
     let numbers: std::result::Result<Vec<usize>, _> = text.split(',').map(str::parse).collect();
     match numbers.as_deref() {
         Ok(&[b, t, h]) if b > 0 && t > 0 && h > 0 => Ok([b, t, h]),
-        Ok(_) | Err(_) => Err(Error::spec("--shape", format!("`{text}` is not B,T,H"))),
+        Ok(_) | Err(_) => Err(Error::spec("--shape", tr!("`{text}` is not B,T,H", text))),
     }
 }
 
@@ -120,11 +110,43 @@ impl Case {
         }
     }
 
+    /// The times of both passes, and of the two together.
+    fn passes(
+        &self,
+        factors: Factors,
+        arguments: &WkvArguments,
+    ) -> Result<[(&'static str, Spread); 3]> {
+        let run = || wkv7_with(factors, &self.inputs, self.state.clone(), true).tape;
+        let back = |tape: &Wkv7Tape| {
+            wkv7_backward(&self.inputs, tape, self.dy.clone(), None, None);
+        };
+        let tape = run().ok_or_else(|| Error::Device(tr!("the recurrence kept no tape").into()))?;
+        let forward = self.time(arguments, || {
+            run();
+        })?;
+        let backward = self.time(arguments, || back(&tape))?;
+        let both = self.time(arguments, || {
+            if let Some(tape) = run() {
+                back(&tape);
+            }
+        })?;
+        Ok([
+            ("forward", forward),
+            ("back, all gradients", backward),
+            ("both", both),
+        ])
+    }
+
     /// Milliseconds of one call, of many between two waits for the device.
     fn time(&self, arguments: &WkvArguments, mut call: impl FnMut()) -> Result<Spread> {
         let wait = || {
             let done = self.device.sync();
-            done.map_err(|error| Error::Device(format!("the device failed: {error:?}")))
+            done.map_err(|error| {
+                Error::Device(tr!(
+                    "the device failed: {error}",
+                    error = format_args!("{error:?}")
+                ))
+            })
         };
         // The first call builds the kernels.
         call();

@@ -75,7 +75,7 @@ pub(super) fn export_lora(file: &Path, asked: &LoraExport<'_>) -> Result<()> {
     let n_layer = tuned.state.n_layer;
     let has_state = tuned.state.layers.iter().flatten().any(|x| *x != 0.0);
     let Some(lora) = tuned.lora else {
-        let reason = "there are none; only a LoRA run has them";
+        let reason = tr!("there are none; only a LoRA run has them");
         return Err(Error::input(file, "adapters", reason));
     };
     let lora = lora.scaled(asked.alpha);
@@ -90,7 +90,7 @@ pub(super) fn export_lora(file: &Path, asked: &LoraExport<'_>) -> Result<()> {
     let report = match format {
         AdapterFormat::Merged => return merge(file, &lora, &metadata, asked),
         AdapterFormat::RwkvPeft | AdapterFormat::Peft(_) if model.is_some() || bf16 => {
-            let reason = "only apply to --to merged";
+            let reason = tr!("only apply to --to merged");
             return Err(Error::spec("--model and --bf16", reason));
         }
         AdapterFormat::RwkvPeft => write_rwkv_peft(&lora, output, force)?,
@@ -100,11 +100,14 @@ pub(super) fn export_lora(file: &Path, asked: &LoraExport<'_>) -> Result<()> {
         }
     };
     println!(
-        "saved {}, {} bytes, read back and equal; rank {}, alpha {}",
-        shown(&report.path),
-        report.bytes,
-        lora.rank,
-        lora.alpha
+        "{}",
+        tr!(
+            "saved {}, {} bytes, read back and equal; rank {}, alpha {}",
+            shown(&report.path),
+            report.bytes,
+            lora.rank,
+            lora.alpha
+        )
     );
     say_state(has_state);
     Ok(())
@@ -121,7 +124,7 @@ fn merge(
     let checkpoint = match (asked.model, source) {
         (Some(path), _) => Checkpoint::open(path)?,
         (None, Some(CheckpointSource::File(path))) if !path.exists() => {
-            let reason = format!(
+            let reason = tr!(
                 "the adapters were trained for {}, which is missing; name its file with --model",
                 file_name(&path)
             );
@@ -130,7 +133,7 @@ fn merge(
         (None, Some(CheckpointSource::File(path))) => Checkpoint::open(path)?,
         (None, Some(CheckpointSource::Mini)) => mini::checkpoint()?,
         (None, None) => {
-            let reason = "is not stated in the file; name the model with --model";
+            let reason = tr!("is not stated in the file; name the model with --model");
             return Err(Error::input(file, "base model", reason));
         }
     };
@@ -138,18 +141,24 @@ fn merge(
         && !is_same_content(known, &checkpoint.fingerprint())
     {
         eprintln!(
-            "gosling: the adapters were trained for other weights than those of {}",
-            shown(checkpoint.file())
+            "{}",
+            tr!(
+                "gosling: the adapters were trained for other weights than those of {}",
+                shown(checkpoint.file())
+            )
         );
     }
     let narrow = asked.bf16.then_some(TensorDType::BF16);
     let report = write_merged(&checkpoint, lora, asked.output, narrow, asked.force)?;
     println!(
-        "saved {}, the model with the adapters in it, {} tensors with the official names, {} \
+        "{}",
+        tr!(
+            "saved {}, the model with the adapters in it, {} tensors with the official names, {} \
          bytes, read back and equal",
-        shown(asked.output),
-        report.n_tensors,
-        report.n_bytes
+            shown(asked.output),
+            report.n_tensors,
+            report.n_bytes
+        )
     );
     Ok(())
 }
@@ -157,8 +166,11 @@ fn merge(
 fn say_state(has_state: bool) {
     if has_state {
         eprintln!(
-            "gosling: the run trained S_0 too, which these adapters belong to; export it beside \
+            "{}",
+            tr!(
+                "gosling: the run trained S_0 too, which these adapters belong to; export it beside \
              them, for example with --to pth"
+            )
         );
     }
 }

@@ -10,16 +10,19 @@ use crate::persist::event_export::{export_events, runs_in};
 pub(super) fn export_numbers(arguments: &ExportArguments) -> Result<()> {
     let ExportArguments { state, output, .. } = arguments;
     let Some(runs) = state else {
-        let reason = "is missing; name a run or a folder of runs";
+        let reason = tr!("is missing; name a run or a folder of runs");
         return Err(Error::spec("STATE", reason));
     };
     if arguments.alpha != 1.0 || arguments.orientation.is_some() || arguments.bf16 {
-        let reason = "only apply to states";
+        let reason = tr!("only apply to states");
         return Err(Error::spec("--alpha, --orientation and --bf16", reason));
     }
     for run in runs_in(runs)? {
         let (path, n_written) = export_events(&run, output)?;
-        println!("saved {}, {n_written} events", shown(&path));
+        println!(
+            "{}",
+            tr!("saved {}, {n_written} events", shown(&path), n_written)
+        );
     }
     println!("tensorboard --logdir {}", quoted(output));
     Ok(())

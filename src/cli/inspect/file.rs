@@ -10,10 +10,10 @@ use super::metadata::{metadata_blocks, metadata_rows};
 use crate::cli::table::table;
 use crate::error::Result;
 use crate::kernels::device::mebibytes;
-use crate::model::ModelConfig;
 use crate::model::checkpoint::{
     Checkpoint, CheckpointFormat, Dialect, TensorDType, content_digits, is_model_folder,
 };
+use crate::model::{Architecture, ModelConfig};
 use crate::persist::known_weights;
 use crate::text_file::Kind;
 use crate::tuning::inspect::state_statistics::layer_statistics;
@@ -88,6 +88,7 @@ fn is_part_of_a_run(checkpoint: &Checkpoint) -> bool {
 fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
     let config = ModelConfig::from_checkpoint(checkpoint)?;
     let ModelConfig {
+        architecture,
         n_layer,
         n_embd,
         n_head,
@@ -104,62 +105,87 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
     let tensors = config.expected_tensors();
     let sizes = tensors.iter().map(|(_, shape)| shape.iter().product());
     let largest: usize = sizes.max().unwrap_or(0);
+    let ranks = match architecture {
+        Architecture::Rwkv7 => tr!(
+            "decay {decay_rank}, in-context rate {iclr_rank}, value {value_rank}, gate {gate_rank}",
+            decay_rank,
+            iclr_rank,
+            value_rank,
+            gate_rank
+        ),
+        Architecture::GatedDeltaNet => tr!("none").into(),
+    };
     let rows = [
         (
-            "dimensions",
-            format!(
-                "L{n_layer} C{n_embd} H{n_head} N{head_size}, vocabulary {vocab_size}, ffn {n_ffn}"
+            tr!("dimensions"),
+            tr!(
+                "L{n_layer} C{n_embd} H{n_head} N{head_size}, vocabulary {vocab_size}, ffn {n_ffn}",
+                n_layer,
+                n_embd,
+                n_head,
+                head_size,
+                vocab_size,
+                n_ffn
             ),
         ),
-        (
-            "ranks",
-            format!(
-                "decay {decay_rank}, in-context rate {iclr_rank}, value {value_rank}, gate {gate_rank}"
-            ),
-        ),
+        (tr!("ranks"), ranks),
         ("parameters", grouped(config.n_params())),
         (
-            "stored as",
+            tr!("stored as"),
             format!("{}, {}", dtypes(checkpoint), format_name(checkpoint)),
         ),
         (
-            "dialect",
-            checkpoint.dialect().map_or("", Dialect::name).into(),
+            tr!("dialect"),
+            match architecture {
+                Architecture::Rwkv7 => checkpoint.dialect().map_or("", Dialect::name).into(),
+                Architecture::GatedDeltaNet => "Hugging Face, fla".into(),
+            },
         ),
         (
-            "fingerprint",
+            tr!("fingerprint"),
             content_digits(&known_weights::fingerprint(checkpoint)).to_owned(),
         ),
         (
             "state",
-            format!(
+            tr!(
                 "{} numbers, {} in f32",
                 grouped(n_state),
                 mebibytes(4 * n_state as u64)
             ),
         ),
         (
-            "in memory",
-            format!(
+            tr!("in memory"),
+            tr!(
                 "{} in f32, the largest tensor {}",
                 mebibytes(4 * config.n_params() as u64),
                 mebibytes(4 * largest as u64)
             ),
         ),
     ];
-    Ok(listed(checkpoint, "an RWKV-7 model", &rows))
+    let what = match architecture {
+        Architecture::Rwkv7 => tr!("an RWKV-7 model"),
+        Architecture::GatedDeltaNet => tr!("a Gated DeltaNet model"),
+    };
+    Ok(listed(checkpoint, what, &rows))
 }
 
 fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<String> {
     let (what, order) = if is_part_of_a_run(checkpoint) && !is_state(checkpoint) {
         (
-            "a state of a run of Gosling, with all that it trained",
+            tr!("a state of a run of Gosling, with all that it trained"),
             None,
         )
     } else {
-        ("a tuned state", Some(stored_orientation(checkpoint, told)?))
+        (
+            tr!("a tuned state"),
+            Some(stored_orientation(checkpoint, told)?),
+        )
     };
     let (Tuned { state, lift, lora }, metadata) = read_tuned(checkpoint.file(), told)?;
+    let n_shifts = state
+        .shifts
+        .as_ref()
+        .map(|_| state.n_layer * state.n_shifts_per_layer());
     let TunedState {
         n_layer,
         n_head,
@@ -169,33 +195,45 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
     let n_numbers = n_layer * state.n_per_layer();
     let mut rows = vec![
         (
-            "dimensions",
-            format!(
+            tr!("dimensions"),
+            tr!(
                 "{n_layer} layers of {n_head} heads of {head_size}x{head_size}, {} numbers",
-                grouped(n_numbers)
+                grouped(n_numbers),
+                n_layer,
+                n_head,
+                head_size
             ),
         ),
         (
-            "order of axes",
+            tr!("order of axes"),
             format!("head,{}", order.unwrap_or(Orientation::ValueKey).name()),
         ),
         (
-            "stored as",
+            tr!("stored as"),
             format!("{}, {}", dtypes(checkpoint), format_name(checkpoint)),
         ),
         (
-            "fingerprint",
+            tr!("fingerprint"),
             content_digits(&checkpoint.fingerprint()).to_owned(),
         ),
     ];
+    if let Some(n_shifts) = n_shifts {
+        let words = tr!("of time and channel mixing, {} numbers", grouped(n_shifts));
+        rows.push((tr!("token shifts"), words));
+    }
     if let Some(lift) = &lift {
         let [n_layer, _, _, m] = lift.sizes();
-        let branches = format!("{:?} in {n_layer} layers, M {m}", lift.kind);
-        rows.push(("lifted branch", branches));
+        let branches = tr!(
+            "{} in {n_layer} layers, M {m}",
+            format_args!("{:?}", lift.kind),
+            n_layer,
+            m
+        );
+        rows.push((tr!("lifted branch"), branches));
     }
     if let Some(lora) = &lora {
         let matrices: Vec<&str> = lora.factors.iter().map(|of| of.target.module()).collect();
-        let adapters = format!(
+        let adapters = tr!(
             "rank {}, alpha {}, {} layers, {}; {} numbers",
             lora.rank,
             lora.alpha,
@@ -206,7 +244,7 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
         rows.push(("adapters", adapters));
     }
     if let Some(left_out) = left_out(checkpoint) {
-        rows.push(("left out", left_out));
+        rows.push((tr!("left out"), left_out));
     }
     rows.extend(metadata_rows(&metadata));
     let mut text = listed(checkpoint, what, &rows);
@@ -225,7 +263,13 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
             ]
         })
         .collect();
-    let heading = ["layer", "norm", "max |s|", "mean |s|", "effective rank"];
+    let heading = [
+        tr!("layer"),
+        tr!("norm"),
+        "max |s|",
+        "mean |s|",
+        tr!("effective rank"),
+    ];
     text.push_str(&table(heading, &rows, &[0, 1, 2, 3, 4]));
     Ok(text)
 }
@@ -246,7 +290,7 @@ fn dtypes(checkpoint: &Checkpoint) -> String {
     for tensor in checkpoint.tensors() {
         *counts.entry(tensor.dtype).or_insert(0) += 1;
     }
-    let one = |(dtype, n): (&TensorDType, &i32)| format!("{} ({n} tensors)", dtype.name());
+    let one = |(dtype, n): (&TensorDType, &i32)| tr!("{} ({n} tensors)", dtype.name(), n);
     counts.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
@@ -259,7 +303,7 @@ fn format_name(checkpoint: &Checkpoint) -> String {
     };
     match checkpoint.n_files() {
         1 => name.into(),
-        n => format!("{name} in {n} files"),
+        n => tr!("{name} in {n} files", name, n),
     }
 }
 
@@ -343,6 +387,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: vec![vec![3.0, 0.0, 0.0, -3.0]],
+            shifts: None,
         };
         let metadata = Metadata {
             spec_ron: Some("// A run.\n(\n  name: \"a\u{1b}\",\n)".into()),

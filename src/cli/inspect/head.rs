@@ -75,7 +75,7 @@ impl HeadArguments {
             Some(path) => Some(self.read(path, orientation)?),
             None if self.text.is_some() => None,
             None => {
-                let reason = "needs a tuned state, a snapshot or a run's folder to show";
+                let reason = tr!("needs a tuned state, a snapshot or a run's folder to show");
                 return Err(Error::spec("--layer", reason));
             }
         };
@@ -156,10 +156,13 @@ fn no_snapshot(folder: &Path, step: usize) -> Result<Error> {
     let steps = snapshot_steps(folder)?;
     let steps: Vec<String> = steps.iter().map(usize::to_string).collect();
     let reason = match steps.as_slice() {
-        [] => "has no snapshots; intervals.snapshot says how often a run stores one".to_owned(),
-        steps => format!(
+        [] => {
+            tr!("has no snapshots; intervals.snapshot says how often a run stores one").to_owned()
+        }
+        steps => tr!(
             "has no snapshot after step {step}, only after {}",
-            steps.join(", ")
+            steps.join(", "),
+            step
         ),
     };
     Ok(Error::input(folder, "snapshots", reason))
@@ -168,7 +171,7 @@ fn no_snapshot(folder: &Path, step: usize) -> Result<Error> {
 /// The matrices of a head in numbers.
 fn matrices(tuned: &Tuned, place: Place, pictures: &mut Pictures<'_>) -> Result<String> {
     let Place { layer, head } = place;
-    let mut text = format!("layer {layer}, head {head}\n");
+    let mut text = tr!("layer {layer}, head {head}\n", layer, head);
     let (mut rows, mut details) = (Vec::new(), String::new());
     for kind in MatrixKind::ALL {
         let Some(matrix) = kind.of(tuned, place)? else {
@@ -180,22 +183,24 @@ fn matrices(tuned: &Tuned, place: Place, pictures: &mut Pictures<'_>) -> Result<
         pictures.add_matrix(kind.file_name(), place, &matrix)?;
     }
     let heading = [
-        "matrix",
-        "size",
-        "norm",
-        "largest",
-        "mean",
-        "deviation",
-        "effective rank",
-        "condition",
+        tr!("matrix"),
+        tr!("size"),
+        tr!("norm"),
+        tr!("largest"),
+        tr!("mean"),
+        tr!("deviation"),
+        tr!("effective rank"),
+        tr!("condition"),
     ];
     text.push_str(&table(heading, &rows, &[1, 2, 3, 4, 5, 6, 7]));
     text.push_str(&details);
     if let Some(lift) = &tuned.lift {
         let n = lift.head_size;
-        text.push_str(&format!("Q^T Z has rank {n} at most\n"));
+        text.push_str(&tr!("Q^T Z has rank {n} at most\n", n));
         if lift.kind == LiftKind::Constant {
-            text.push_str("Z does not change over the tokens: the dynamics are Constant\n");
+            text.push_str(tr!(
+                "Z does not change over the tokens: the dynamics are Constant\n"
+            ));
         }
     }
     Ok(text)
@@ -213,7 +218,7 @@ fn row(name: &str, matrix: &Matrix, of: &MatrixStatistics) -> [String; 8] {
         format!("{:.1}", of.effective_rank),
         match condition.is_finite() {
             true => format!("{condition:.3e}"),
-            false => "singular".to_owned(),
+            false => tr!("singular").to_owned(),
         },
     ]
 }
@@ -222,30 +227,35 @@ fn detail(text: &mut String, kind: MatrixKind, of: &MatrixStatistics) {
     let shown = of.singular_values.iter().take(N_SHOWN);
     let shown: Vec<String> = shown.map(|value| format!("{value:.4}")).collect();
     let more = if of.singular_values.len() > N_SHOWN {
-        format!(" … of {}", of.singular_values.len())
+        tr!(" … of {}", of.singular_values.len())
     } else {
         String::new()
     };
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "{:<6} singular values {}{more}",
+        "{:<6} {} {}{more}",
         kind.symbol(),
+        tr!("singular values"),
         shown.join(" ")
     );
     let Histogram { limit, counts } = &of.histogram;
     let _ = writeln!(
         text,
-        "{:<6} histogram -{limit:.3} {} {limit:.3}",
+        "{:<6} {} -{limit:.3} {} {limit:.3}",
         kind.symbol(),
+        tr!("histogram"),
         sparkline(counts)
     );
     if of.n_not_finite > 0 {
         let _ = writeln!(
             text,
-            "{:<6} {} numbers are not finite",
-            kind.symbol(),
-            of.n_not_finite
+            "{}",
+            tr!(
+                "{} {} numbers are not finite",
+                format_args!("{:<6}", kind.symbol()),
+                of.n_not_finite
+            )
         );
     }
 }
@@ -279,15 +289,22 @@ fn course(trajectory: &Trajectory, words: &[TokenText]) -> String {
         });
         rows.push([
             idx.to_string(),
-            word.map_or("start".into(), |word| shown(word)),
+            word.map_or(tr!("start").into(), |word| shown(word)),
             format!("{:.4}", statistics.norm),
             change.map_or("-".into(), |change| format!("{change:.4}")),
             format!("{:.1}", statistics.effective_rank),
             lifted.unwrap_or("-".into()),
         ]);
     }
-    let heading = ["t", "token", "|S_t|", "change", "effective rank", "|L_t|"];
-    let mut text = format!(
+    let heading = [
+        "t",
+        tr!("token"),
+        "|S_t|",
+        tr!("change"),
+        tr!("effective rank"),
+        "|L_t|",
+    ];
+    let mut text = tr!(
         "the state of layer {}, head {} over the text\n{}",
         trajectory.layer,
         trajectory.head,
@@ -296,7 +313,9 @@ fn course(trajectory: &Trajectory, words: &[TokenText]) -> String {
     if let Some(lifted) = &trajectory.lifted
         && lifted.course == LiftedCourse::Unchanging
     {
-        text.push_str("L_t does not change over the tokens: the dynamics are Constant\n");
+        text.push_str(tr!(
+            "L_t does not change over the tokens: the dynamics are Constant\n"
+        ));
     }
     text
 }

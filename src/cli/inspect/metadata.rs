@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::cli::table::columns;
+use crate::model::Architecture;
 use crate::model::checkpoint::{content_digits, shown};
 use crate::tuning::states::state_file::Metadata;
 
@@ -16,6 +17,7 @@ const MAX_LINES: usize = 200;
 /// What is short enough for a line: the program, the model, and how the state is used.
 pub(super) fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> {
     let Metadata {
+        architecture,
         base_fingerprint,
         base_model,
         base_sha256,
@@ -37,22 +39,35 @@ pub(super) fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> 
     let template = template.as_ref();
     [
         (
-            "made by",
+            tr!("made by"),
             made_by.map(|version| format!("Gosling {}", shown(version))),
         ),
-        ("base model", base),
-        ("its SHA-256", base_sha256.as_ref().map(|text| shown(text))),
-        ("vocabulary", vocabulary.as_ref().map(|of| of.to_string())),
         (
-            "template",
+            tr!("made for"),
+            (*architecture != Architecture::Rwkv7).then(|| architecture.name().to_owned()),
+        ),
+        ("base model", base),
+        (
+            tr!("its SHA-256"),
+            base_sha256.as_ref().map(|text| shown(text)),
+        ),
+        (
+            tr!("vocabulary"),
+            vocabulary.as_ref().map(|of| of.to_string()),
+        ),
+        (
+            tr!("template"),
             template.map(|of| format!("{}, \"{}\"", shown(&of.name), shown(&of.around("…")))),
         ),
         (
-            "leading token",
-            leading_token.map(|of| format!("{}, used {}", of.name(), of.in_use())),
+            tr!("leading token"),
+            leading_token.map(|of| tr!("{}, used {}", of.name(), of.in_use())),
         ),
-        ("method", method.as_ref().map(|text| shown(text))),
-        ("data", data_fingerprint.as_ref().map(|text| shown(text))),
+        (tr!("method"), method.as_ref().map(|text| shown(text))),
+        (
+            tr!("data"),
+            data_fingerprint.as_ref().map(|text| shown(text)),
+        ),
     ]
     .into_iter()
     .filter_map(|(name, text)| Some((name, text?)))
@@ -63,11 +78,11 @@ pub(super) fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> 
 pub(super) fn metadata_blocks(metadata: &Metadata) -> String {
     let mut text = String::new();
     if let Some(json) = &metadata.metrics_json {
-        text.push_str("  figures\n");
+        text.push_str(tr!("  figures\n"));
         text.push_str(&indented(&figures(json)));
     }
     if let Some(ron) = &metadata.spec_ron {
-        text.push_str("  specification\n");
+        text.push_str(tr!("  specification\n"));
         let lines = ron.lines().filter(|line| !line.trim().starts_with("//"));
         let lines: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
         text.push_str(&indented(&lines.join("\n")));
@@ -117,7 +132,7 @@ fn indented(text: &str) -> String {
     });
     let mut text: String = lines.collect();
     if n_lines > MAX_LINES {
-        text.push_str(&format!("    … and {} lines more\n", n_lines - MAX_LINES));
+        text.push_str(&tr!("    … and {} lines more\n", n_lines - MAX_LINES));
     }
     text
 }

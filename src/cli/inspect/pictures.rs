@@ -94,7 +94,7 @@ impl<'a> Pictures<'a> {
     /// L_t of Z_t.
     fn lifted(&self, of: &Trajectory, z: &[f32]) -> Result<Matrix> {
         let Some(own) = &of.lifted else {
-            return Err(Error::spec("lift", "is not there"));
+            return Err(Error::spec("lift", tr!("is not there")));
         };
         lifted(z, of.head_size, own.upscaled_size, own.projection_seed)
     }
@@ -102,7 +102,7 @@ impl<'a> Pictures<'a> {
     /// How many there are, and where.
     pub fn summary(&self) -> String {
         match self.folder {
-            Some(folder) => format!(
+            Some(folder) => tr!(
                 "{} pictures in {}\n",
                 self.n_written,
                 crate::format::shown(folder)

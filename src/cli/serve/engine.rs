@@ -77,7 +77,7 @@ fn answer(model: &BareModel, choice: &Choice, job: &Job) -> Result<()> {
     let prompt = tokenizer.encode(&job.prompt);
     let n_prompt = choice.text_start.with(&prompt).len();
     if n_prompt == 0 {
-        return Err(Error::spec("prompt", "is empty"));
+        return Err(Error::spec("prompt", tr!("is empty")));
     }
     let (start, text_start) = (choice.start.as_ref(), choice.text_start);
     let mut text = Generation::after(model, &device.device, start, text_start, &prompt)?;

@@ -22,9 +22,9 @@ pub(super) fn forecast(
     estimator.learn(&past_runs(runs_dir)?);
     let wanted = estimator.wants(plan);
     let mut warnings = String::new();
-    let mut basis = "measured on earlier runs";
+    let mut basis = tr!("measured on earlier runs");
     if is_timed && !wanted.is_empty() {
-        basis = "measured over five steps";
+        basis = tr!("measured over five steps");
         let log = tempfile_beside();
         let program = this_program()?;
         let times = time_steps(&program, threads_for(n_jobs), &wanted, &log)?;
@@ -34,7 +34,7 @@ pub(super) fn forecast(
             match secs {
                 Ok(secs) => estimator.add_timing(spec, secs),
                 Err(reason) => {
-                    warnings += &format!("warning: {} cannot run, {reason}\n", spec.name)
+                    warnings += &tr!("warning: {} cannot run, {reason}\n", spec.name, reason)
                 }
             }
         }
@@ -42,7 +42,7 @@ pub(super) fn forecast(
     let estimate = estimator.estimate(plan);
     let mut text = format!("{}: {}\n", plan.sweep.name, counts(plan));
     for note in &plan.notes {
-        text += &format!("note: {note}\n");
+        text += &tr!("note: {note}\n", note);
     }
     text += &memory(plan, &estimate, n_jobs);
     let is_on_cpu = plan
@@ -62,10 +62,10 @@ fn tempfile_beside() -> std::path::PathBuf {
 fn counts(plan: &SweepPlan) -> String {
     let of_part = |part: usize| {
         let n = plan.runs.iter().filter(|run| run.part == part).count();
-        format!("{n} of {}", plan.sweep.part_name(part))
+        tr!("{n} of {}", plan.sweep.part_name(part), n)
     };
     let parts: Vec<String> = (0..plan.sweep.parts.len()).map(of_part).collect();
-    format!("{} runs ({})", plan.runs.len(), parts.join(", "))
+    tr!("{} runs ({})", plan.runs.len(), parts.join(", "))
 }
 
 fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
@@ -81,34 +81,38 @@ fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
         .unwrap_or(largest);
     let (least, most) = (mebibytes(smallest), mebibytes(largest));
     let mut text = match least == most {
-        true => format!("the largest step of every run takes {most} of memory"),
-        false => format!(
-            "the largest step of a run takes {least} to {most} of memory, most in run {idx}"
+        true => tr!("the largest step of every run takes {most} of memory", most),
+        false => tr!(
+            "the largest step of a run takes {least} to {most} of memory, most in run {idx}",
+            least,
+            most,
+            idx
         ),
     };
     let device = plan.runs[idx].spec.device;
     match memory_of(device) {
-        None => text += "; the device does not report its memory\n",
+        None => text += tr!("; the device does not report its memory\n"),
         Some(has) => {
             let jobs = match n_jobs {
                 1 => String::new(),
-                n => format!(
+                n => tr!(
                     ", {n} parallel runs up to {}",
-                    mebibytes(largest * n as u64)
+                    mebibytes(largest * n as u64),
+                    n
                 ),
             };
-            text += &format!("{jobs}; the device has {}\n", mebibytes(has));
+            text += &tr!("{jobs}; the device has {}\n", mebibytes(has), jobs);
             let too_large: Vec<String> = known
                 .filter(|(_, total)| *total > has)
                 .map(|(idx, _)| idx.to_string())
                 .collect();
             if !too_large.is_empty() {
-                text += &format!(
+                text += &tr!(
                     "warning: these runs will not fit, {}; use smaller batches\n",
                     too_large.join(", ")
                 );
             } else if largest.saturating_mul(n_jobs as u64) > has {
-                text += &format!("warning: {n_jobs} parallel runs may not fit\n");
+                text += &tr!("warning: {n_jobs} parallel runs may not fit\n", n_jobs);
             }
         }
     }
@@ -117,25 +121,29 @@ fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
 
 fn time(estimate: &SweepEstimate, basis: &str, n_jobs: usize, is_on_cpu: bool) -> String {
     let Some(time) = &estimate.time else {
-        return "the time is unknown until the first steps\n".into();
+        return tr!("the time is unknown until the first steps\n").into();
     };
     // Neither saves time as a rule (`benches/RESULTS.md`, runs on one GPU).
     let side_by_side = match (n_jobs, is_on_cpu) {
         (0 | 1, _) => String::new(),
-        (n, true) => format!("; {n} parallel runs share the cores"),
+        (n, true) => tr!("; {n} parallel runs share the cores", n),
         (n, false) => {
-            format!(
-                "; {n} parallel runs on one GPU take turns and are usually slower, --jobs 1 is best"
+            tr!(
+                "; {n} parallel runs on one GPU take turns and are usually slower, --jobs 1 is best",
+                n
             )
         }
     };
     let scoring = match estimate.has_evaluations {
         true => "",
-        false => ", plus scoring",
+        false => tr!(", plus scoring"),
     };
-    format!(
+    tr!(
         "the sweep takes {} one run after another{side_by_side}, {basis}{scoring}\n",
-        time.words()
+        time.words(),
+        side_by_side,
+        basis,
+        scoring
     )
 }
 

@@ -21,18 +21,18 @@ use crate::worker::Worker;
 pub(super) fn do_task(folder: &SweepFolder, number: usize, is_quiet: bool) -> Result<ExitCode> {
     let tasks = folder.tasks()?;
     let Some(&task) = tasks.get(number) else {
-        let reason = format!("must be 0 to {}, is {number}", tasks.len() - 1);
+        let reason = tr!("must be 0 to {}, is {number}", tasks.len() - 1, number);
         return Err(Error::spec("--task", reason));
     };
     let spec = folder.spec_of(task);
     let (Some(spec), Some(path)) = (spec, folder.task_path(task)) else {
-        return Err(Error::spec("--task", "has no run"));
+        return Err(Error::spec("--task", tr!("has no run")));
     };
     let mut progress = Progress::new(is_quiet);
     let past = run_in(&path)?;
     match Facts::of(past.as_ref()).state {
         TaskState::Done | TaskState::Diverged { .. } => {
-            progress.say(&format!("{} is complete", spec.name));
+            progress.say(&tr!("{} is complete", spec.name));
             return Ok(ExitCode::SUCCESS);
         }
         TaskState::Waiting
@@ -57,7 +57,7 @@ pub(super) fn do_task(folder: &SweepFolder, number: usize, is_quiet: bool) -> Re
     worker
         .commands
         .send(command)
-        .map_err(|_| Error::Device("the worker stopped".into()))?;
+        .map_err(|_| Error::Device(tr!("the worker stopped").into()))?;
     let ending = follow(&worker, &interrupts, None, &mut store, &mut progress);
     Ok(match ending {
         Ending::Ended { outcome, .. } => match outcome {
@@ -65,7 +65,13 @@ pub(super) fn do_task(folder: &SweepFolder, number: usize, is_quiet: bool) -> Re
             | RunOutcome::StoppedEarly { .. }
             | RunOutcome::Diverged { .. } => ExitCode::SUCCESS,
             RunOutcome::Stopped { step } => {
-                eprintln!("gosling: stopped after step {step}; run the same task again to resume");
+                eprintln!(
+                    "{}",
+                    tr!(
+                        "gosling: stopped after step {step}; run the same task again to resume",
+                        step
+                    )
+                );
                 ExitCode::from(INTERRUPTED)
             }
         },

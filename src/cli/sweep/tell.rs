@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::cli::progress::{Progress, duration};
+use crate::language;
 use crate::protocol::event::{DeviceEvent, Event};
 use crate::runs::RunStore;
 use crate::runs::run::RunStatus;
@@ -62,7 +63,7 @@ impl<'a> SweepProgress<'a> {
             && self.device.as_ref() != Some(device)
         {
             self.device = Some(device.clone());
-            self.progress.say(&format!("device {device}"));
+            self.progress.say(&tr!("device {device}", device));
         }
         self.store.apply(event);
     }
@@ -86,9 +87,9 @@ impl<'a> SweepProgress<'a> {
     /// What is said of a task that is over.
     fn line(&self, task: Task, state: &TaskState) -> String {
         let name = match task {
-            Task::Untuned(_) => "the untuned model".to_owned(),
+            Task::Untuned(_) => tr!("the untuned model").to_owned(),
             Task::Best(part) => {
-                format!(
+                tr!(
                     "best of {} on the test split",
                     self.plan.sweep.part_name(part)
                 )
@@ -103,14 +104,19 @@ impl<'a> SweepProgress<'a> {
             }
         };
         let how = match state {
-            TaskState::Diverged { step, detail } => format!("diverged at step {step}, {detail}"),
-            TaskState::Failed(reason) => format!("failed, {reason}"),
+            TaskState::Diverged { step, detail } => {
+                tr!("diverged at step {step}, {detail}", step, detail)
+            }
+            TaskState::Failed(reason) => tr!("failed, {reason}", reason),
             TaskState::Dropped { step } => {
-                format!("dropped at step {step}, others have a lower validation loss")
+                tr!(
+                    "dropped at step {step}, others have a lower validation loss",
+                    step
+                )
             }
             TaskState::Done => self.figures(task),
             TaskState::Waiting | TaskState::Going | TaskState::Held { .. } | TaskState::Skipped => {
-                state.word().to_owned()
+                language::text(state.word()).to_owned()
             }
         };
         format!("{name}: {how}")
@@ -124,9 +130,9 @@ impl<'a> SweepProgress<'a> {
         match task {
             Task::Run(_) => {
                 words.extend(
-                    facts
-                        .validation_loss()
-                        .map(|loss| format!("validation loss {loss:.4}")),
+                    facts.validation_loss().map(|loss| {
+                        tr!("validation loss {loss}", loss = format_args!("{loss:.4}"))
+                    }),
                 );
             }
             Task::Untuned(_) | Task::Best(_) => {}
@@ -134,14 +140,14 @@ impl<'a> SweepProgress<'a> {
         words.extend(
             facts
                 .accuracy()
-                .map(|accuracy| format!("accuracy {accuracy}")),
+                .map(|accuracy| tr!("accuracy {accuracy}", accuracy)),
         );
         if let (Some(run), true) = (&facts.run, words.is_empty()) {
             let scores = run
                 .evaluations
                 .iter()
                 .filter_map(|(_, summary)| summary.scores.first());
-            words.extend(scores.map(|score| format!("{} of {}", score.n_correct, score.n_items)));
+            words.extend(scores.map(|score| tr!("{} of {}", score.n_correct, score.n_items)));
         }
         if let (Some(run), Task::Run(_) | Task::Untuned(_)) = (&facts.run, task) {
             words.push(duration(run.secs));
@@ -168,7 +174,7 @@ impl<'a> SweepProgress<'a> {
                     let name = run.id.0.rsplit('.').next().unwrap_or_default();
                     match &run.status {
                         RunStatus::Evaluating { done, total, .. } => {
-                            format!("{name} scoring {done}/{total}")
+                            tr!("{name} scoring {done}/{total}", name, done, total)
                         }
                         _ => format!("{name} {}/{}", run.step, run.spec.training.steps),
                     }
@@ -179,15 +185,18 @@ impl<'a> SweepProgress<'a> {
                 0 => String::new(),
                 n => {
                     let secs = start.elapsed().as_secs_f64() / n as f64;
-                    format!(
+                    tr!(
                         ", about {} left",
                         duration(secs * (n_tasks - n_settled) as f64)
                     )
                 }
             };
-            Some(format!(
+            Some(tr!(
                 "{n_settled} of {n_tasks} done{left}: {}",
-                going.join(", ")
+                going.join(", "),
+                n_settled,
+                n_tasks,
+                left
             ))
         });
     }

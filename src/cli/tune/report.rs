@@ -58,25 +58,33 @@ fn accuracies(run: &Run) -> String {
             });
             std::iter::once(name.to_owned()).chain(cells).collect()
         };
-        rows.push(row("ended", |of| {
-            format!("{:.3} within {} tokens", of.ended(), of.max_new_tokens)
+        rows.push(row(tr!("ended"), |of| {
+            tr!(
+                "{} within {} tokens",
+                format_args!("{:.3}", of.ended()),
+                of.max_new_tokens
+            )
         }));
-        rows.push(row("extracted", |of| format!("{:.3}", of.extracted())));
+        rows.push(row(tr!("extracted"), |of| format!("{:.3}", of.extracted())));
     }
     let secs = measured
         .iter()
         .map(|(_, summary)| format!("{:.1}", summary.secs));
-    rows.push(std::iter::once("seconds".to_owned()).chain(secs).collect());
+    rows.push(
+        std::iter::once(tr!("seconds").to_owned())
+            .chain(secs)
+            .collect(),
+    );
     columns(&rows)
 }
 
 fn title(phase: EvaluationPhase, summary: &EvaluationSummary, run: &Run) -> String {
     match phase {
-        EvaluationPhase::Before => "untuned".into(),
-        EvaluationPhase::FewShot => format!("untuned, {}-shot", summary.few_shot),
+        EvaluationPhase::Before => tr!("untuned").into(),
+        EvaluationPhase::FewShot => tr!("untuned, {}-shot", summary.few_shot),
         EvaluationPhase::After => match run.spec.data.leading_token.in_use() {
-            TextStart::Zero => "tuned".into(),
-            start @ TextStart::None => format!("tuned, {start}"),
+            TextStart::Zero => tr!("tuned").into(),
+            start @ TextStart::None => tr!("tuned, {start}", start),
         },
     }
 }
@@ -89,7 +97,7 @@ fn cell(summary: &EvaluationSummary, name: &str) -> String {
             n_items: score.n_items,
         };
         match summary.n_total > score.n_items + summary.left_out {
-            true => format!("{accuracy} of {}", summary.n_total),
+            true => tr!("{accuracy} of {}", summary.n_total, accuracy),
             false => accuracy.to_string(),
         }
     })
@@ -102,11 +110,11 @@ fn speed(run: &Run) -> String {
         return String::new();
     }
     let total: f64 = secs.iter().map(|(_, secs)| secs).sum();
-    let mut text = format!(
-        "{} steps in {}, {:.1} ms a step, {} tokens/s\n",
+    let mut text = tr!(
+        "{} steps in {}, {} ms a step, {} tokens/s\n",
         run.step,
         duration(total),
-        1000.0 * total / secs.len() as f64,
+        format_args!("{:.1}", 1000.0 * total / secs.len() as f64),
         short(run.n_tokens() / total)
     );
     if let Some(ExportedState { step, .. }) = run.exported.last() {
@@ -114,19 +122,25 @@ fn speed(run: &Run) -> String {
             SelectBy::ValidationLoss => {
                 let lowest = run.best_validation().filter(|(best, _)| best == step);
                 lowest.map_or(String::new(), |(_, loss)| {
-                    format!(", which has the lowest validation loss, {loss:.4}")
+                    tr!(
+                        ", which has the lowest validation loss, {loss}",
+                        loss = format_args!("{loss:.4}")
+                    )
                 })
             }
             SelectBy::ValidationAccuracy => {
                 let series = run.series.validation_accuracy.points().iter();
                 let right = series.copied().find(|(at, _)| at == step);
                 right.map_or(String::new(), |(_, share)| {
-                    format!(", which answers the most held-out items correctly, {share:.3}")
+                    tr!(
+                        ", which answers the most held-out items correctly, {share}",
+                        share = format_args!("{share:.3}")
+                    )
                 })
             }
             SelectBy::LastStep => String::new(),
         };
-        text.push_str(&format!("the state is that of step {step}{why}\n"));
+        text.push_str(&tr!("the state is that of step {step}{why}\n", step, why));
     }
     text
 }
@@ -140,34 +154,40 @@ fn files(run: &Run) -> String {
         let extension = exported.path.extension().unwrap_or_default();
         if extension == "pth" {
             let script = exported.path.with_file_name("state_rwkv_pip.py");
-            rows.push(vec![path, "for RWKV-Runner and the rwkv package".into()]);
+            rows.push(vec![
+                path,
+                tr!("for RWKV-Runner and the rwkv package").into(),
+            ]);
             rows.push(vec![
                 quoted(&script),
-                "loads it in Python; its first lines say how".into(),
+                tr!("loads it in Python; its first lines say how").into(),
             ]);
         } else if exported.path.ends_with("lifted.safetensors") {
             rows.push(vec![
                 path,
-                "the whole lifted state, which only Gosling loads".into(),
+                tr!("the whole lifted state, which only Gosling loads").into(),
             ]);
             is_part = true;
         } else if exported.path.ends_with("lora.safetensors") {
             rows.push(vec![
                 path,
-                "the adapters with all that the run trained, for Gosling".into(),
+                tr!("the adapters with all that the run trained, for Gosling").into(),
             ]);
             is_part = true;
         } else if is_part {
-            rows.push(vec![path, "S_0 alone, and so are the files below".into()]);
+            rows.push(vec![
+                path,
+                tr!("S_0 alone, and so are the files below").into(),
+            ]);
         } else {
             rows.push(vec![
                 path,
-                "for Gosling, with the settings that made it".into(),
+                tr!("for Gosling, with the settings that made it").into(),
             ]);
         }
     }
     let folder = quoted(&run.folder);
-    rows.push(vec![folder.clone(), "everything about the run".into()]);
+    rows.push(vec![folder.clone(), tr!("everything about the run").into()]);
     let files = columns(&rows);
     if run.exported.is_empty() {
         return files;
@@ -178,16 +198,16 @@ fn files(run: &Run) -> String {
     };
     let mut uses = vec![vec![
         format!("gosling generate{model} --state {folder} \"a prompt\""),
-        "continues a text from it".into(),
+        tr!("continues a text from it").into(),
     ]];
     if run.spec.method.lora().is_some() {
         uses.push(vec![
             format!("gosling export {folder} --to peft --output adapters"),
-            "writes the adapters for Hugging Face PEFT".into(),
+            tr!("writes the adapters for Hugging Face PEFT").into(),
         ]);
         uses.push(vec![
             format!("gosling export {folder} --to merged --output model.pth"),
-            "writes the model with the adapters in it".into(),
+            tr!("writes the model with the adapters in it").into(),
         ]);
     }
     let has_state = match &run.spec.method {
@@ -196,10 +216,18 @@ fn files(run: &Run) -> String {
         Method::Lora(lora) => lora.tune_s0,
         Method::Base | Method::Standard(_) | Method::Lifted(_) => true,
     };
-    if has_state {
+    // Of other models than RWKV-7 a run writes no .pth, and no program has a .st.
+    let is_pth = |of: &ExportedState| of.path.extension().is_some_and(|ending| ending == "pth");
+    let is_of_rwkv = run.exported.is_empty() || run.exported.iter().any(is_pth);
+    if has_state && is_of_rwkv {
         uses.push(vec![
             format!("gosling export {folder} --to st --output state.st"),
-            "writes it for Ai00 and web-rwkv".into(),
+            tr!("writes it for Ai00 and web-rwkv").into(),
+        ]);
+    } else if has_state {
+        uses.push(vec![
+            format!("gosling export {folder} --to s0 --output state"),
+            tr!("writes it as a folder of s0-tuning").into(),
         ]);
     }
     let uses = columns(&uses);

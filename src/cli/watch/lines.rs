@@ -69,13 +69,13 @@ impl Lines {
                 let known = self.runs.entry(run.clone()).or_default();
                 known.is_held = *is_held;
                 match (self.is_caught, is_held) {
-                    (true, true) => vec![format!("{run}: a process is running it")],
+                    (true, true) => vec![tr!("{run}: a process is running it", run)],
                     (true, false) => vec![known.stands(run)],
                     (false, _) => Vec::new(),
                 }
             }
             Message::Removed { run } => match self.runs.remove(run) {
-                Some(_) if self.is_caught => vec![format!("{run}: its folder was removed")],
+                Some(_) if self.is_caught => vec![tr!("{run}: its folder was removed", run)],
                 Some(_) | None => Vec::new(),
             },
         }
@@ -107,17 +107,25 @@ impl RunProgress {
             step, loss, secs, ..
         }) = self.last
         else {
-            return format!("{run}: no step yet");
+            return tr!("{run}: no step yet", run);
         };
         let of = match self.n_steps {
             0 => String::new(),
-            n => format!(" of {n}"),
+            n => tr!(" of {n}", n),
         };
         let (speed, end) = match self.is_held {
-            true if secs > 0.0 => (format!(", {:.2} steps/s", 1.0 / secs), ""),
+            true if secs > 0.0 => (tr!(", {} steps/s", format_args!("{:.2}", 1.0 / secs)), ""),
             true => (String::new(), ""),
-            false => (String::new(), ", not running now"),
+            false => (String::new(), tr!(", not running now")),
         };
-        format!("{run}: step {step}{of}, loss {loss:.4}{speed}{end}")
+        tr!(
+            "{run}: step {step}{of}, loss {loss}{speed}{end}",
+            run,
+            step,
+            of,
+            loss = format_args!("{loss:.4}"),
+            speed,
+            end
+        )
     }
 }

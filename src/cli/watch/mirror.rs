@@ -45,7 +45,7 @@ impl Mirror {
         let folder = self.folder.join(run);
         let is_other = folder.join(SPEC_FILE).exists() && !folder.join(MARK).exists();
         if is_other {
-            let reason = "is a run of this machine already; choose another folder with --into";
+            let reason = tr!("is a run of this machine already; choose another folder with --into");
             return Err(Error::input(folder, "watch", reason));
         }
         match message {

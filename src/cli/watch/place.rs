@@ -33,7 +33,7 @@ impl FromStr for RunsPlace {
         let refuse = |reason: &str| Err(Error::spec("PLACE", reason));
         let Some((host, folder)) = text.split_once(':') else {
             return match text.is_empty() {
-                true => refuse("is empty; write HOST:FOLDER"),
+                true => refuse(tr!("is empty; write HOST:FOLDER")),
                 false => Ok(Self::Here(text.into())),
             };
         };
@@ -43,14 +43,14 @@ impl FromStr for RunsPlace {
         }
         // ssh would take it for an option.
         if host.is_empty() || host.starts_with('-') || host.chars().any(char::is_whitespace) {
-            return refuse("names no host before the colon; write HOST:FOLDER");
+            return refuse(tr!("names no host before the colon; write HOST:FOLDER"));
         }
         let folder = match folder {
             "" => ".",
             folder => folder,
         };
         if folder.starts_with('-') || folder.chars().any(char::is_control) {
-            return refuse("names no folder after the colon; write HOST:FOLDER");
+            return refuse(tr!("names no folder after the colon; write HOST:FOLDER"));
         }
         Ok(Self::There {
             host: host.to_owned(),

@@ -67,7 +67,10 @@ impl Message {
     /// What is wrong with it. A name that is a path could lead anywhere.
     pub fn check(&self) -> Result<(), String> {
         match self.run() {
-            Some(run) if !is_name(run) => Err(format!("{run:?} is not the name of a run")),
+            Some(run) if !is_name(run) => Err(tr!(
+                "{run} is not the name of a run",
+                run = format_args!("{run:?}")
+            )),
             Some(_) | None => Ok(()),
         }
     }

@@ -60,6 +60,7 @@ fn checked_prompts() {
         "{\"prompt\":\"2+3?\",\"answer\":5}\n{\"id\":1,\"prompt\":\"a\",\"answer\":\"b\"}\n",
         "{\"prompt\":\"a\",\"pattern\":\"(?i)^\\\\s*(yes|no){1,3}[a-z]\\\\b\"}\n",
         "[{\"prompt\":\"a\",\"completion\":\" b\\n\"}]\n",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}\n",
     ]);
     check("checked", seeds, &JSON_WORDS, &|bytes| {
         let Ok(set) = read_checked("a.jsonl", bytes) else {

@@ -32,6 +32,9 @@ pub const CHECKPOINT_INTERVAL: usize = 16;
 /// [`CHECKPOINT_INTERVAL`].
 const MAX_DISPATCH_TOKENS: usize = 2048;
 
+/// The same where a GPU goes through chunks, a sixteenth of the steps.
+const MAX_DISPATCH_TOKENS_IN_CHUNKS: usize = 16 * MAX_DISPATCH_TOKENS;
+
 /// Head sizes that the fast operators are compiled for.
 pub const HEAD_SIZES: [usize; 4] = [16, 32, 64, 128];
 
@@ -82,6 +85,18 @@ impl Wkv7Inputs {
     }
 }
 
+/// How many bits the factors have that the operator multiplies. Sums and the state
+/// have 32 in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Factors {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits where the device multiplies matrices of them, else 32. Decays must be
+    /// those of RWKV-7, at least 0.54: smaller ones leave the range of 16 bits.
+    F16,
+}
+
 /// What the forward pass gives.
 #[derive(Debug, Clone)]
 pub struct Wkv7Forward {
@@ -103,10 +118,14 @@ pub struct Wkv7Tape {
 /// The tape of one stretch of tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct SegmentTape {
-    /// The state before the first token of every chunk, [B, H, chunks, N, M].
+    /// The state before the first token of every chunk, [B, H, chunks, N, M]; where
+    /// there are `chunks`, in 16 bits, two in the place of one.
     pub(super) checkpoints: Tensor<5>,
-    /// `S_{t-1} removal_t`, [B, T, H, N].
+    /// `S_{t-1} removal_t`, [B, T, H, N]; where there are `chunks`,
+    /// [B, H, chunks, 8 N], by value channels in 16 bits.
     pub(super) removed: Tensor<4>,
+    /// What was prepared for the walks over chunks ([`gpu`]), [B, H, chunks, words].
+    pub(super) chunks: Option<Tensor<4>>,
 }
 
 impl Wkv7Tape {
@@ -114,15 +133,23 @@ impl Wkv7Tape {
     pub fn n_values(&self) -> usize {
         let of_segment = |segment: &SegmentTape| {
             let checkpoints = segment.checkpoints.dims().iter().product::<usize>();
-            checkpoints + segment.removed.dims().iter().product::<usize>()
+            let chunks = segment.chunks.as_ref();
+            let chunks = chunks.map_or(0, |chunks| chunks.dims().iter().product());
+            checkpoints + segment.removed.dims().iter().product::<usize>() + chunks
         };
         self.segments.iter().map(of_segment).sum()
     }
 
     /// The largest magnitude in the states that it holds, `[1]`; not a number
     /// where one of them is NaN.
+    ///
+    /// # Panics
+    /// Where they have 16 bits ([`Factors::F16`]).
     pub fn largest(&self) -> Tensor<1> {
-        let of_segment = |segment: &SegmentTape| largest(segment.checkpoints.clone());
+        let of_segment = |segment: &SegmentTape| {
+            assert!(segment.chunks.is_none(), "the tape's states have 16 bits");
+            largest(segment.checkpoints.clone())
+        };
         let all: Vec<_> = self.segments.iter().map(of_segment).collect();
         largest(Tensor::cat(all, 0))
     }
@@ -133,6 +160,7 @@ impl Wkv7Tape {
             segments: vec![SegmentTape {
                 checkpoints,
                 removed,
+                chunks: None,
             }],
         }
     }
@@ -167,14 +195,32 @@ pub struct Wkv7Gradients {
 }
 
 /// Runs the recurrence from `state`, [B, H, N, N] or [1, H, N, N] for one that
-/// the batch shares. With `keep_tape` the backward pass can follow.
+/// the batch shares. With `keep_tape` the backward pass can follow. Factors of
+/// products have 32 bits.
 ///
 /// # Panics
 /// Where shapes disagree or N is not one of [`HEAD_SIZES`].
 pub fn wkv7(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) -> Wkv7Forward {
+    wkv7_with(Factors::F32, inputs, state, keep_tape)
+}
+
+/// As [`wkv7`], of `factors`; the backward pass has the same.
+///
+/// # Panics
+/// As [`wkv7`].
+pub fn wkv7_with(
+    factors: Factors,
+    inputs: &Wkv7Inputs,
+    state: Tensor<4>,
+    keep_tape: bool,
+) -> Wkv7Forward {
     check(inputs, &state);
     if is_cpu(&state.device()) {
-        cpu::forward(inputs, state, keep_tape)
+        return cpu::forward(inputs, state, keep_tape);
+    }
+    if gpu::takes_chunks(factors, inputs) {
+        let (once, longest) = (gpu::chunked::forward, MAX_DISPATCH_TOKENS_IN_CHUNKS);
+        forward_of_segments(inputs, state, keep_tape, longest, once)
     } else {
         let once = gpu::forward;
         forward_of_segments(inputs, state, keep_tape, MAX_DISPATCH_TOKENS, once)
@@ -203,7 +249,11 @@ pub fn wkv7_backward(
     direct: Option<DirectGradients>,
 ) -> Wkv7Gradients {
     if !is_cpu(&dy.device()) {
-        let (once, longest) = (gpu::backward, MAX_DISPATCH_TOKENS);
+        let once = gpu::backward;
+        let longest = match tape.segments[0].chunks {
+            Some(_) => MAX_DISPATCH_TOKENS_IN_CHUNKS,
+            None => MAX_DISPATCH_TOKENS,
+        };
         return backward_of_segments(inputs, tape, dy, dlast, direct, longest, once);
     }
     let mut gradients = cpu::backward(inputs, &tape.segments[0], dy, dlast.as_ref());
@@ -217,16 +267,31 @@ pub fn wkv7_backward(
 
 /// The gradient of the initial state alone, [B, H, N, N]: what is left to do at
 /// the first tuned layer. It reads no tape. `dy` and `dlast` are as in
-/// [`wkv7_backward`].
+/// [`wkv7_backward`]. Factors of products have 32 bits.
 pub fn wkv7_state_gradient(
     inputs: &Wkv7Inputs,
     dy: Tensor<4>,
     dlast: Option<Tensor<4>>,
 ) -> Tensor<4> {
+    wkv7_state_gradient_with(Factors::F32, inputs, dy, dlast)
+}
+
+/// As [`wkv7_state_gradient`], of `factors`.
+pub fn wkv7_state_gradient_with(
+    factors: Factors,
+    inputs: &Wkv7Inputs,
+    dy: Tensor<4>,
+    dlast: Option<Tensor<4>>,
+) -> Tensor<4> {
     if is_cpu(&dy.device()) {
-        cpu::state_gradient(inputs, &dy, dlast.as_ref())
+        return cpu::state_gradient(inputs, &dy, dlast.as_ref());
+    }
+    if gpu::takes_chunks(factors, inputs) {
+        let (once, longest) = (gpu::chunked::state_gradient, MAX_DISPATCH_TOKENS_IN_CHUNKS);
+        state_of_segments(inputs, dy, dlast, longest, once)
     } else {
-        state_of_segments(inputs, dy, dlast, MAX_DISPATCH_TOKENS)
+        let once = gpu::state_gradient;
+        state_of_segments(inputs, dy, dlast, MAX_DISPATCH_TOKENS, once)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{DirectGradients, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape, gpu};
+use super::{DirectGradients, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape};
 
 /// Start and length of every stretch of at most `longest` tokens.
 fn segments(n_tokens: usize, longest: usize) -> impl DoubleEndedIterator<Item = (usize, usize)> {
@@ -113,15 +113,16 @@ pub(super) fn state_of_segments(
     dy: Tensor<4>,
     dlast: Option<Tensor<4>>,
     longest: usize,
+    once: impl Fn(&Wkv7Inputs, Tensor<4>, Option<Tensor<4>>) -> Tensor<4>,
 ) -> Tensor<4> {
     let n_tokens = inputs.r.dims()[1];
     if n_tokens <= longest {
-        return gpu::state_gradient(inputs, dy, dlast);
+        return once(inputs, dy, dlast);
     }
     let mut dlast = dlast;
     for at in segments(n_tokens, longest).rev() {
         let inputs = inputs.map(|x| part(x, at));
-        dlast = Some(gpu::state_gradient(&inputs, part(&dy, at), dlast));
+        dlast = Some(once(&inputs, part(&dy, at), dlast));
     }
     dlast.unwrap_or_else(|| unreachable!("there is a token"))
 }
@@ -204,7 +205,8 @@ mod tests {
                 once,
             );
             let mut all = all(forward, g);
-            all.push(state_of_segments(&inputs, dy, dlast, longest));
+            let once = crate::kernels::wkv7::gpu::state_gradient;
+            all.push(state_of_segments(&inputs, dy, dlast, longest, once));
             all
         };
         check_equal(run(80), run(32));

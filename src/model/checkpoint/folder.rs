@@ -29,6 +29,12 @@ const USUAL: [&str; 4] = [
 /// Endings of files with weights.
 const ENDINGS: [&str; 6] = ["pth", "pt", "safetensors", "st", "gguf", "bin"];
 
+/// What a folder's weights are, in words of its maker.
+const CONFIG: &str = "config.json";
+
+/// `model_type` of Gated DeltaNet, whose reader checks the rest of its configuration.
+const GATED_DELTANET: &str = "gated_deltanet";
+
 /// What stands before a list of files.
 const INDEX_ENDING: &str = ".index.json";
 
@@ -271,7 +277,7 @@ fn read_json(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// What it says, and that it cannot be run.
 pub(super) fn check_config(folder: &Path) -> Result<()> {
-    let path = folder.join("config.json");
+    let path = folder.join(CONFIG);
     if !path.is_file() {
         return Ok(());
     }
@@ -286,8 +292,21 @@ pub(super) fn check_config(folder: &Path) -> Result<()> {
     }
 }
 
+/// What the `config.json` of a folder says; none where there is none that can be read.
+pub(super) fn config_in(folder: &Path) -> Option<Value> {
+    let path = folder.join(CONFIG);
+    let bytes = path.is_file().then(|| read_json(&path).ok()).flatten()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
 /// The key of a configuration that speaks against the model, and why.
 fn refusal_of(config: &Value) -> Option<(&'static str, String)> {
+    if config
+        .get("model_type")
+        .is_some_and(|it| it == GATED_DELTANET)
+    {
+        return None;
+    }
     let is_set = |key: &str| match config.get(key) {
         None | Some(Value::Null | Value::Bool(false)) => false,
         Some(Value::Array(items)) => !items.is_empty(),
@@ -307,7 +326,7 @@ fn refusal_of(config: &Value) -> Option<(&'static str, String)> {
         }
         if !lower.contains("rwkv") {
             let reason = format!(
-                "is {}, another architecture; Gosling runs RWKV-7 (x070)",
+                "is {}, another architecture; Gosling runs RWKV-7 (x070) and Gated DeltaNet of fla",
                 shown(name)
             );
             return Some(("architectures", reason));

@@ -7,6 +7,7 @@ use super::*;
 type Shapes = BTreeMap<String, Vec<usize>>;
 
 const TINY: ModelConfig = ModelConfig {
+    architecture: Architecture::Rwkv7,
     n_layer: 2,
     n_embd: 32,
     n_head: 2,
@@ -55,6 +56,7 @@ fn the_mini_model_has_its_dimensions() {
     );
     let config = ModelConfig::from_checkpoint(&Checkpoint::open(path).unwrap()).unwrap();
     let want = ModelConfig {
+        architecture: Architecture::Rwkv7,
         n_layer: 6,
         n_embd: 256,
         n_head: 4,
@@ -92,6 +94,7 @@ fn layer_0_may_have_a_value_residual_and_a_model_one_layer() {
     let config = ModelConfig::from_checkpoint(&checkpoint(&shapes, Dtype::F32));
     assert_eq!(config.unwrap(), TINY);
     let one = ModelConfig {
+        architecture: Architecture::Rwkv7,
         n_layer: 1,
         value_rank: 0,
         ..TINY

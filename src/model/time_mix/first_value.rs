@@ -1,5 +1,6 @@
 //! The gradient of the first layer's value, which every layer above mixes into its
-//! own. It matters only where that value is trained: no tuned state acts before it.
+//! own. It matters only where something tuned acts on that value: an adapter, or the
+//! token shift of the first layer. No S_0 does.
 
 use burn::tensor::Tensor;
 

@@ -1,11 +1,10 @@
-//! Gradients of a layer and of its recurrence, with those of a branch or without any.
+//! Gradients of a recurrence, with those of a branch or without any.
 
 use burn::tensor::Tensor;
 
 use crate::kernels::wkv7::prepare::Prepared;
 use crate::kernels::wkv7::{DirectGradients, Wkv7Gradients, Wkv7Inputs};
-use crate::model::adapter::LayerAdapterGradients;
-use crate::model::branch::{BranchGradients, BranchInputGradients};
+use crate::model::branch::BranchInputGradients;
 
 /// Gradients that reach the projections.
 pub(super) struct Reaching {
@@ -18,21 +17,6 @@ pub(super) struct Reaching {
     pub(super) iclr: Option<Tensor<3>>,
     /// Of what the operator reads.
     pub(super) prepared: Prepared,
-}
-
-/// What the backward pass of a layer gives.
-pub(in crate::model) struct BlockGradients {
-    /// Of the initial state of every batch entry, [B, H, N, N].
-    pub state: Tensor<4>,
-    /// Of the branch, where there is one.
-    pub branch: Option<BranchGradients>,
-    /// Of the adapters, where the layer has some.
-    pub adapters: Option<LayerAdapterGradients>,
-    /// Of the stream in front, where the tape continues below, [B, T, C].
-    pub x: Option<Tensor<3>>,
-    /// Of the normalised token before the first, of a window whose tape continues
-    /// below: nothing tuned reaches that of the first layer. [B, C].
-    pub time_shift: Option<Tensor<2>>,
 }
 
 /// The gradients of a recurrence that did not take place.

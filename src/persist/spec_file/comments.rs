@@ -2,6 +2,7 @@
 
 use super::{HEADER, field_value, print_compact, print_ron};
 use crate::error::Result;
+use crate::language;
 use crate::persist::printed_fields::printed_fields;
 use crate::protocol::fields;
 use crate::protocol::fields::field::Field;
@@ -51,11 +52,15 @@ fn comment(field: &Field, of: &RunSpec) -> String {
             choices(field, of, n_choices).join(", ")
         }
         (Slot::Switch(_), _) => "true, false".to_owned(),
-        (Slot::OptionalPath(_), _) => "a file, or None".to_owned(),
+        (Slot::OptionalPath(_), _) => tr!("a file, or None").to_owned(),
         (Slot::Gamma(_), _) => format!("Value({}), Median", field.range.words()),
-        (Slot::Patience(_), _) => format!("patience {}, or None", field.range.words()),
+        (Slot::Patience(_), _) => tr!("patience {}, or None", field.range.words()),
         (Slot::OptionalCount(_) | Slot::OptionalReal(_), _) => {
-            format!("{}, or None ({})", field.range.words(), field.absent)
+            tr!(
+                "{}, or None ({})",
+                field.range.words(),
+                language::text(field.absent)
+            )
         }
         (_, Number::Is(_)) => field.range.words(),
         (_, Number::Absent | Number::No) => return name,

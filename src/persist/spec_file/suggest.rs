@@ -15,6 +15,7 @@ const OTHER_NAMES: &[(&str, &[&str])] = &[
     ),
     ("learning_rate_lift", &["lr_lift", "lift_lr"]),
     ("learning_rate_lora", &["lr_lora", "lora_lr"]),
+    ("learning_rate_shift", &["lr_shift", "shift_lr"]),
     ("rank", &["r", "lora_r", "lora_rank"]),
     ("alpha", &["lora_alpha"]),
     (

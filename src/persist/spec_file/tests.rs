@@ -39,6 +39,7 @@ fn round_trips() {
         method: Method::Standard(StandardSpec {
             layers: Layers::Only(vec![0, 7]),
             start: StartState::Text("User: (a, b)\n".into()),
+            ..StandardSpec::default()
         }),
         ..RunSpec::default()
     };

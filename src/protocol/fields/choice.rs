@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use crate::data::{Benchmark, MmluTemplate, Template};
 use crate::kernels::device::DeviceChoice;
+use crate::language;
 use crate::model::checkpoint::has_ending_of_weights;
 use crate::protocol::run_spec::{
     CheckpointSource, DataSource, EvaluationSplit, HeldOut, LeadingToken, LongTexts, Precision,
     VocabularySource,
 };
-use crate::tuning::spec::{Dynamics, LossOn, SelectBy, SupportVectors};
+use crate::tuning::spec::{Dynamics, LossOn, SelectBy, SupportVectors, TunedParts};
 
 /// One of several.
 pub trait Choice {
@@ -30,10 +31,10 @@ pub trait Choice {
 
 /// Choices without fields of their own.
 macro_rules! plain_choices {
-    ($($of:ty { $($variant:ident => $name:literal),* $(,)? })*) => {$(
+    ($($of:ty { $($variant:ident => $name:expr),* $(,)? })*) => {$(
         impl Choice for $of {
             fn names(&self) -> Vec<String> {
-                [$($name),*].map(String::from).into()
+                [$($name),*].map(|name| language::text(name).to_owned()).into()
             }
 
             fn chosen(&self) -> usize {
@@ -50,51 +51,55 @@ macro_rules! plain_choices {
 
 plain_choices! {
     Precision {
-        Auto => "The widest that fits",
-        F32 => "32-bit floats",
+        Auto => mark!("The widest that fits"),
+        F32 => mark!("32-bit floats"),
         BF16 => "bfloat16",
-        F16 => "16-bit floats",
-        Int8 => "8-bit integers",
-        NF4 => "4-bit NF4",
+        F16 => mark!("16-bit floats"),
+        Int8 => mark!("8-bit integers"),
+        NF4 => mark!("4-bit NF4"),
     }
     LossOn {
-        Answer => "Every answer",
-        LastAnswer => "The last answer",
-        Marked => "Marked turns",
-        Everything => "Every token",
+        Answer => mark!("Every answer"),
+        LastAnswer => mark!("The last answer"),
+        Marked => mark!("Marked turns"),
+        Everything => mark!("Every token"),
     }
     LeadingToken {
-        Zero => "Token 0",
-        None => "None",
-        Both => "Both, at random",
+        Zero => mark!("Token 0"),
+        None => mark!("None"),
+        Both => mark!("Both, at random"),
     }
     LongTexts {
-        Auto => "Split texts, leave out the rest",
-        Drop => "Leave out",
-        Cut => "Cut at the end",
-        Split => "Split",
+        Auto => mark!("Split texts, leave out the rest"),
+        Drop => mark!("Leave out"),
+        Cut => mark!("Cut at the end"),
+        Split => mark!("Split"),
     }
     EvaluationSplit {
-        Test => "Test",
-        Validation => "Validation",
+        Test => mark!("Test"),
+        Validation => mark!("Validation"),
     }
     MmluTemplate {
         LmEval => "lm-eval",
         Rwkv => "RWKV-LM",
     }
     SelectBy {
-        ValidationLoss => "Best loss",
-        ValidationAccuracy => "Best accuracy",
-        LastStep => "Last",
+        ValidationLoss => mark!("Best loss"),
+        ValidationAccuracy => mark!("Best accuracy"),
+        LastStep => mark!("Last"),
     }
     SupportVectors {
-        Cluster => "Clusters",
-        Random => "Random",
+        Cluster => mark!("Clusters"),
+        Random => mark!("Random"),
+    }
+    TunedParts {
+        S0 => "S₀",
+        S0AndShift => mark!("S₀ and token shifts"),
     }
     Dynamics {
-        Constant => "Constant",
-        Decayed => "Decayed",
-        Recurrent => "Recurrent",
+        Constant => mark!("Constant"),
+        Decayed => mark!("Decayed"),
+        Recurrent => mark!("Recurrent"),
     }
 }
 
@@ -105,7 +110,7 @@ fn names<const N: usize>(names: [&str; N]) -> Vec<String> {
 
 impl Choice for DeviceChoice {
     fn names(&self) -> Vec<String> {
-        let mut all = names(["Automatic", "CPU", "First GPU"]);
+        let mut all = names([tr!("Automatic"), "CPU", tr!("First GPU")]);
         if let Self::GpuIndex(index) = self {
             all.push(format!("GPU {index}"));
         }
@@ -133,7 +138,7 @@ impl Choice for DeviceChoice {
 
 impl Choice for CheckpointSource {
     fn names(&self) -> Vec<String> {
-        names(["Mini, 7 M", "File", "Folder"])
+        names([tr!("Mini, 7 M"), tr!("File"), tr!("Folder")])
     }
 
     fn chosen(&self) -> usize {
@@ -157,7 +162,7 @@ impl Choice for CheckpointSource {
 
 impl Choice for VocabularySource {
     fn names(&self) -> Vec<String> {
-        names(["Auto", "Mini", "World", "File"])
+        names([tr!("Auto"), tr!("Mini"), "World", tr!("File")])
     }
 
     fn chosen(&self) -> usize {
@@ -182,16 +187,16 @@ impl Choice for VocabularySource {
 impl Choice for Template {
     fn names(&self) -> Vec<String> {
         names([
-            "Plain",
-            "User, Assistant",
-            "Thoughts",
-            "Thoughts (think)",
-            "Thoughts (think a bit)",
-            "Thoughts (think a lot)",
-            "Empty thoughts",
-            "Empty thoughts, one line",
+            tr!("Plain"),
+            tr!("User, Assistant"),
+            tr!("Thoughts"),
+            tr!("Thoughts (think)"),
+            tr!("Thoughts (think a bit)"),
+            tr!("Thoughts (think a lot)"),
+            tr!("Empty thoughts"),
+            tr!("Empty thoughts, one line"),
             "Alpaca",
-            "File",
+            tr!("File"),
         ])
     }
 
@@ -208,7 +213,12 @@ impl Choice for Template {
 
 impl Choice for HeldOut {
     fn names(&self) -> Vec<String> {
-        names(["Automatic", "None", "A share", "A number"])
+        names([
+            tr!("Automatic"),
+            tr!("None"),
+            tr!("A share"),
+            tr!("A number"),
+        ])
     }
 
     fn chosen(&self) -> usize {
@@ -251,8 +261,8 @@ impl Choice for DataSource {
     fn names(&self) -> Vec<String> {
         let name = |of: &Self| match of {
             Self::Mini(of) => of.mini_name().to_owned(),
-            Self::Official { benchmark, .. } => format!("{} (official files)", benchmark.name()),
-            Self::Jsonl { .. } => "Your own texts".into(),
+            Self::Official { benchmark, .. } => tr!("{} (official files)", benchmark.name()),
+            Self::Jsonl { .. } => tr!("Your own texts").into(),
         };
         Self::all().iter().map(name).collect()
     }

@@ -4,6 +4,7 @@
 use super::choice::Choice;
 use super::range::Range;
 use super::slot::{Number, Slot};
+use crate::language;
 use crate::protocol::run_spec::RunSpec;
 
 /// Where a field lies; none where a specification has no such field.
@@ -130,15 +131,15 @@ impl Field {
     /// The name, with the symbol if there is one.
     pub fn name(&self) -> String {
         match self.symbol {
-            "" => self.label.to_owned(),
-            symbol => format!("{} {symbol}", self.label),
+            "" => language::text(self.label).to_owned(),
+            symbol => format!("{} {symbol}", language::text(self.label)),
         }
     }
 
     /// The symbol, or the name where there is none.
     pub fn short_name(&self) -> &'static str {
         match self.symbol {
-            "" => self.label,
+            "" => language::text(self.label),
             symbol => symbol,
         }
     }
@@ -147,7 +148,11 @@ impl Field {
     pub fn name_and_unit(&self) -> String {
         match self.unit {
             "" => self.name(),
-            unit => format!("{}, {unit}", self.name()),
+            unit => tr!(
+                "{name}, {unit}",
+                name = self.name(),
+                unit = language::text(unit)
+            ),
         }
     }
 
@@ -155,7 +160,7 @@ impl Field {
     pub fn about(&self) -> String {
         match self.range == Range::ALL {
             true => self.name_and_unit(),
-            false => format!("{}: {}", self.name_and_unit(), self.range.words()),
+            false => tr!("{}: {}", self.name_and_unit(), self.range.words()),
         }
     }
 
@@ -163,7 +168,7 @@ impl Field {
     /// field.
     pub fn words(&self, spec: &mut RunSpec) -> Option<String> {
         let words = self.slot(spec)?.words();
-        Some(words.unwrap_or_else(|| self.absent.to_owned()))
+        Some(words.unwrap_or_else(|| language::text(self.absent).to_owned()))
     }
 
     /// The rule that the number in a specification breaks, with that number.
@@ -172,17 +177,14 @@ impl Field {
         let Number::Is(value) = slot.number() else {
             return None;
         };
-        let rule = self.range.rule_against(value)?;
+        let is_real = matches!(slot, Slot::Real(_) | Slot::OptionalReal(_) | Slot::Gamma(_));
+        // A whole number is finite.
+        let condition = self.range.condition_against(value, is_real)?;
         let rule = match &slot {
-            Slot::Real(_) | Slot::OptionalReal(_) | Slot::Gamma(_) => rule.as_str(),
-            // A whole number is finite.
-            _ => rule.trim_end_matches(" and finite"),
-        };
-        let rule = match (&slot, rule.strip_prefix("must be ")) {
-            (Slot::OptionalCount(_) | Slot::OptionalReal(_) | Slot::Patience(_), Some(rest)) => {
-                format!("must be None or {rest}")
+            Slot::OptionalCount(_) | Slot::OptionalReal(_) | Slot::Patience(_) => {
+                tr!("must be None or {condition}", condition)
             }
-            _ => rule.to_owned(),
+            _ => tr!("must be {condition}", condition),
         };
         // A number as it was given, which its words may have rounded.
         let value = match &slot {
@@ -190,7 +192,7 @@ impl Field {
             _ if value.to_string().len() > 24 => format!("{value:?}"),
             _ => value.to_string(),
         };
-        Some(format!("{rule}, is {value}"))
+        Some(tr!("{rule}, is {value}", rule, value))
     }
 }
 

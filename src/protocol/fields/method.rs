@@ -6,6 +6,7 @@ use super::training::{MAX_RATE, MAX_STEPS};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, FeatureSpec, Layers, LoraSpec, Method, StartState,
+    TunedParts,
 };
 
 /// Support vectors come in multiples of this. It is also the smallest head that the
@@ -38,6 +39,26 @@ pub(super) const METHOD: &[Field] = &[
         StartState::Zero | StartState::File(_) => None,
     })
     .hint("The text that the model reads first."),
+    Field::new("method.tune", "Trained parts", |spec| match &mut spec.method {
+        Method::Standard(standard) => choice(&mut standard.tune),
+        Method::Base | Method::Lifted(_) | Method::PaperLiteral(_) | Method::Lora(_) => None,
+    })
+    .hint("S₀ is what every program with tuned states takes. The token shifts are what the last inputs of time mixing and of channel mixing are before a text, one vector of C numbers each per layer; they act on the first token. Gosling, the exported script for the rwkv package (.pth) and rwkv.cpp (.bin) use them; the other exports refuse such a state."),
+    Field::new("method.learning_rate_shift", "Rate of token shifts", |spec| {
+        match &mut spec.method {
+            Method::Standard(standard) if standard.tune == TunedParts::S0AndShift => {
+                slot(&mut standard.learning_rate_shift)
+            }
+            Method::Base
+            | Method::Standard(_)
+            | Method::Lifted(_)
+            | Method::PaperLiteral(_)
+            | Method::Lora(_) => None,
+        }
+    })
+    .range(Range::above(0.0).up_to(MAX_RATE))
+    .log_slider(1e-4, 1.0)
+    .hint("The peak learning rate of the token shifts. It follows the schedule of the run; a search for a rate moves it in proportion to that of S₀."),
     Field::new("method.features.upscaled_size", "Features", |spec| {
         slot(&mut features(spec)?.upscaled_size)
     })

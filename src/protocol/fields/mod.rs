@@ -21,6 +21,7 @@ pub use evaluation::MAX_FEW_SHOT;
 pub use run::MAX_CONTEXT;
 pub use training::{MAX_RATE, MAX_STEPS};
 
+use crate::language;
 use field::Field;
 
 /// Fields that stand together.
@@ -38,13 +39,21 @@ pub struct Group {
 /// Every field, in groups.
 pub static GROUPS: [Group; 8] = [
     Group::new("", true, run::RUN),
-    Group::new("Model", true, run::MODEL),
-    Group::new("Data", true, run::DATA),
-    Group::new("Method", true, method::METHOD),
-    Group::new("Training", true, training::TRAINING),
-    Group::new("Optimizer and early stopping", false, training::OPTIMIZER),
-    Group::new("Evaluation", true, evaluation::EVALUATION),
-    Group::new("Logging and checkpoints", false, evaluation::INTERVALS),
+    Group::new(mark!("Model"), true, run::MODEL),
+    Group::new(mark!("Data"), true, run::DATA),
+    Group::new(mark!("Method"), true, method::METHOD),
+    Group::new(mark!("Training"), true, training::TRAINING),
+    Group::new(
+        mark!("Optimizer and early stopping"),
+        false,
+        training::OPTIMIZER,
+    ),
+    Group::new(mark!("Evaluation"), true, evaluation::EVALUATION),
+    Group::new(
+        mark!("Logging and checkpoints"),
+        false,
+        evaluation::INTERVALS,
+    ),
 ];
 
 impl Group {
@@ -87,7 +96,7 @@ pub fn short_field_name(path: &str) -> Cow<'_, str> {
 /// A part of a field, as in "Early stopping, patience".
 fn within(path: &str) -> Option<Cow<'_, str>> {
     let (parent, part) = path.rsplit_once('.')?;
-    Some(format!("{}, {part}", find(parent)?.label).into())
+    Some(format!("{}, {part}", language::text(find(parent)?.label)).into())
 }
 
 #[cfg(test)]

@@ -98,6 +98,13 @@ impl Range {
     /// The rule that `value` breaks, as in "must be at least 1"; none if it is among
     /// the numbers.
     pub fn rule_against(&self, value: f64) -> Option<String> {
+        let condition = self.condition_against(value, true)?;
+        Some(tr!("must be {condition}", condition))
+    }
+
+    /// The same as in "at least 1". Where numbers cannot be infinite, nothing is said of
+    /// that.
+    pub(super) fn condition_against(&self, value: f64, can_be_infinite: bool) -> Option<String> {
         let Self {
             first,
             last,
@@ -112,15 +119,24 @@ impl Range {
         let is_closed = has_first && has_last;
         if value.is_finite() && !is_low && !is_high {
             let is_between = multiple > 0.0 && value % multiple != 0.0;
-            return is_between.then(|| format!("must be a multiple of {}", plain(multiple)));
+            return is_between.then(|| tr!("a multiple of {}", plain(multiple)));
         }
-        let low = if has_first { "at least" } else { "above" };
-        let high = if has_last { "at most" } else { "below" };
+        let low = if has_first {
+            tr!("at least")
+        } else {
+            tr!("above")
+        };
+        let high = if has_last {
+            tr!("at most")
+        } else {
+            tr!("below")
+        };
         Some(match self.last.is_finite() {
-            true if is_closed && is_low => format!("must be at least {first}"),
-            true if is_closed && is_high => format!("must be at most {last}"),
-            true => format!("must be {low} {first} and {high} {last}"),
-            false => format!("must be {low} {first} and finite"),
+            true if is_closed && is_low => tr!("at least {first}", first),
+            true if is_closed && is_high => tr!("at most {last}", last),
+            true => tr!("{low} {first} and {high} {last}", low, first, high, last),
+            false if can_be_infinite => tr!("{low} {first} and finite", low, first),
+            false => format!("{low} {first}"),
         })
     }
 
@@ -133,15 +149,21 @@ impl Range {
             has_last,
             multiple,
         } = *self;
-        let above = if has_first { "" } else { "above " };
-        let below = if has_last { "" } else { "below " };
+        let above = if has_first { "" } else { tr!("above ") };
+        let below = if has_last { "" } else { tr!("below ") };
         let numbers = match (last.is_finite(), has_first) {
-            (true, _) => format!("{above}{} to {below}{}", plain(first), plain(last)),
-            (false, true) => format!("{} or more", plain(first)),
-            (false, false) => format!("above {}", plain(first)),
+            (true, _) => tr!(
+                "{above}{} to {below}{}",
+                plain(first),
+                plain(last),
+                above,
+                below
+            ),
+            (false, true) => tr!("{} or more", plain(first)),
+            (false, false) => tr!("above {}", plain(first)),
         };
         match multiple > 0.0 {
-            true => format!("{numbers}, multiples of {}", plain(multiple)),
+            true => tr!("{numbers}, multiples of {}", plain(multiple), numbers),
             false => numbers,
         }
     }

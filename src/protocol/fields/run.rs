@@ -19,7 +19,7 @@ pub(super) const MODEL: &[Field] = &[
     Field::new("model.checkpoint", "Weights", |spec| {
         choice(&mut spec.model.checkpoint)
     })
-    .hint("The frozen model: an RWKV-7 (x070) file (.pth, .safetensors, .st, .gguf, .bin), the folder of a Hugging Face model, or the mini model that ships with Gosling. Its weights never change."),
+    .hint("The frozen model: an RWKV-7 (x070) file (.pth, .safetensors, .st, .gguf, .bin), the folder of a Hugging Face model (also a Gated DeltaNet of fla), or the mini model that ships with Gosling. Its weights never change."),
     Field::new("model.checkpoint", "Weights path", |spec| {
         match &mut spec.model.checkpoint {
             CheckpointSource::Mini => None,
@@ -41,7 +41,7 @@ pub(super) const MODEL: &[Field] = &[
     Field::new("model.precision", "Weight precision", |spec| {
         choice(&mut spec.model.precision)
     })
-    .hint("How the frozen weight matrices are stored. Sums, activations, the state and its recurrence always use 32-bit floats. Every device supports all of them. A GPU with matrix units behind Vulkan is faster with all but 32-bit floats. Official models are in bfloat16, which loses nothing. 8 bits take a quarter of the memory of 32 bits, 4 bits about an eighth; with 4 bits the embedding and the output matrix keep 8."),
+    .hint("How the frozen weight matrices are stored. Sums, activations and the state always use 32-bit floats. Every device supports all of them. A GPU with matrix units behind Vulkan is faster with all but 32-bit floats: products and the recurrence then take 16-bit factors. Official models are in bfloat16, which loses nothing. 8 bits take a quarter of the memory of 32 bits, 4 bits about an eighth; with 4 bits the embedding and the output matrix keep 8."),
 ];
 
 pub(super) const DATA: &[Field] = &[

@@ -81,7 +81,7 @@ impl Slot<'_> {
             Self::Patience(value) => (**value)?.patience.to_string(),
             Self::Gamma(Gamma::Value(value)) => plain(*value),
             Self::Gamma(Gamma::Median) => return None,
-            Self::Switch(is_on) => if **is_on { "on" } else { "off" }.to_owned(),
+            Self::Switch(is_on) => if **is_on { tr!("on") } else { tr!("off") }.to_owned(),
             Self::Choice(value) => value.name(),
             Self::Text(value) => (**value).clone(),
             Self::Path(path) => shown(path).to_string(),

@@ -8,7 +8,9 @@ use super::*;
 use crate::data::{Benchmark, Template};
 use crate::persist::spec_file::{field_value, fields as printed};
 use crate::protocol::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
-use crate::tuning::spec::{EarlyStopping, Gamma, Layers, Method, MethodKind, StartState};
+use crate::tuning::spec::{
+    EarlyStopping, Gamma, Layers, Method, MethodKind, StandardSpec, StartState, TunedParts,
+};
 
 /// Runs that have every field between them.
 fn specs() -> Vec<RunSpec> {
@@ -53,6 +55,12 @@ fn specs() -> Vec<RunSpec> {
     for kind in MethodKind::ALL {
         add(&|spec| spec.method = kind.by_default());
     }
+    add(&|spec| {
+        spec.method = Method::Standard(StandardSpec {
+            tune: TunedParts::S0AndShift,
+            ..StandardSpec::default()
+        });
+    });
     specs
 }
 

@@ -6,6 +6,7 @@ use super::{Best, Metric, Row, SEED, SweepResults};
 use crate::atomic::write_atomic;
 use crate::bench::{Accuracy, MeanInterval, mean_interval95};
 use crate::error::Result;
+use crate::language::in_english;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use crate::protocol::fields::short_field_name;
 use crate::report::{Cell, Estimate, Table, TableFormat};
@@ -155,7 +156,7 @@ impl SweepResults {
     pub fn settings_words(&self, row: &Row) -> String {
         let words = self.fields.iter().zip(&row.values);
         let words = words.filter_map(|(field, value)| {
-            Some(format!("{}={}", short_field_name(field), value.as_ref()?.0))
+            Some(format!("{}={}", english_name(field), value.as_ref()?.0))
         });
         words.collect::<Vec<_>>().join(", ")
     }
@@ -163,10 +164,15 @@ impl SweepResults {
     pub(super) fn columns(&self, full: bool) -> Vec<String> {
         let column = |field: &String| match full {
             true => field.clone(),
-            false => short_field_name(field).into_owned(),
+            false => english_name(field),
         };
         self.fields.iter().map(column).collect()
     }
+}
+
+/// The shortest name of a field, which files have in English.
+fn english_name(field: &str) -> String {
+    in_english(|| short_field_name(field).into_owned())
 }
 
 /// A sentence for the best run of each part.

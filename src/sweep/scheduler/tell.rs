@@ -41,7 +41,7 @@ impl Scheduler<'_> {
             return;
         }
         let record = MetricRecord::Failure {
-            during: "the sweep".into(),
+            during: mark!("the sweep").into(),
             message: reason,
         };
         let written = RunFolder::open(&path).and_then(|(mut run, _)| run.append_metric(&record));

@@ -174,7 +174,7 @@ fn rate_field(evidence: &Evidence) -> &'static str {
 
 fn divergence(evidence: &Evidence) -> Option<Diagnosis> {
     let (step, learning_rate) = evidence.divergence?;
-    let advice = format!(
+    let advice = tr!(
         "the step at the rate {} was too large; try a third of it",
         rate(learning_rate)
     );
@@ -189,10 +189,11 @@ fn worsening(evidence: &Evidence) -> Option<Diagnosis> {
     if loss <= WORSE * first || evidence.divergence.is_some() {
         return None;
     }
-    let advice = format!(
-        "the loss is {loss:.3} where it began with {first:.3}; \
-         the rate {} is too large, try a tenth of it",
-        rate(evidence.peak_rate)
+    let advice = tr!(
+        "the loss is {loss} where it began with {first}; the rate {} is too large, try a tenth of it",
+        rate(evidence.peak_rate),
+        loss = format_args!("{loss:.3}"),
+        first = format_args!("{first:.3}")
     );
     let sign = Sign::Worsens { loss, first };
     found(sign, last.step, rate_field(evidence), advice)
@@ -211,11 +212,12 @@ fn overshooting(evidence: &Evidence) -> Option<Diagnosis> {
         .state_norm
         .hypot(last.lift.map_or(0.0, |lift| lift.norm))
         .hypot(last.lora.map_or(0.0, |lora| lora.norm));
-    let advice = format!(
-        "the state has grown to the norm {norm:.3e} and the gradient has shrunk to {:.1}% of its \
-         largest, while the loss is still {loss:.3}; the rate {} is too large, try a tenth of it",
-        100.0 * gradient,
-        rate(evidence.peak_rate)
+    let advice = tr!(
+        "the state has grown to the norm {norm} and the gradient has shrunk to {}% of its largest, while the loss is still {loss}; the rate {} is too large, try a tenth of it",
+        format_args!("{:.1}", 100.0 * gradient),
+        rate(evidence.peak_rate),
+        norm = format_args!("{norm:.3e}"),
+        loss = format_args!("{loss:.3}")
     );
     let sign = Sign::Overshoots { norm, gradient };
     found(sign, last.step, rate_field(evidence), advice)
@@ -228,19 +230,21 @@ fn dead_gradient(evidence: &Evidence, part: Part) -> Option<Diagnosis> {
     let (field, advice) = match part {
         Part::S0 => (
             "data.loss_on",
-            "no gradient reaches S_0; check that the loss counts the right tokens",
+            tr!("no gradient reaches S_0; check that the loss counts the right tokens"),
         ),
         Part::Z => (
             "method.features.gamma",
-            "no gradient reaches Z; a smaller gamma makes the kernels wider, so that they fire more often",
+            tr!(
+                "no gradient reaches Z; a smaller gamma makes the kernels wider, so that they fire more often"
+            ),
         ),
         Part::R => (
             "method.decorrelation.rule.lambda",
-            "no gradient reaches R; a larger lambda weighs the decorrelation more",
+            tr!("no gradient reaches R; a larger lambda weighs the decorrelation more"),
         ),
         Part::Lora => (
             "data.loss_on",
-            "no gradient reaches the adapters; check that the loss counts the right tokens",
+            tr!("no gradient reaches the adapters; check that the loss counts the right tokens"),
         ),
     };
     let step = evidence.last()?.step;
@@ -255,14 +259,19 @@ fn no_improvement(evidence: &Evidence) -> Option<Diagnosis> {
     }
     let rate = rate(evidence.peak_rate);
     let cause = if best > untuned * (1.0 + IMPROVEMENT) {
-        format!("the rate {rate} may be too large, try a third of it")
+        tr!("the rate {rate} may be too large, try a third of it", rate)
     } else {
-        format!("the state hardly moves at the rate {rate}, try ten times as much")
+        tr!(
+            "the state hardly moves at the rate {rate}, try ten times as much",
+            rate
+        )
     };
-    let advice = format!(
-        "no validation beat that of step 0, {best:.4} against {untuned:.4}; {}{cause}, or let \
-         gosling find-rate suggest one",
-        reach(evidence)
+    let advice = tr!(
+        "no validation beat that of step 0, {best} against {untuned}; {}{cause}, or let gosling find-rate suggest one",
+        reach(evidence),
+        best = format_args!("{best:.4}"),
+        untuned = format_args!("{untuned:.4}"),
+        cause
     );
     let sign = Sign::NoImprovement { best, untuned };
     found(sign, step, rate_field(evidence), advice)
@@ -278,8 +287,12 @@ fn reach(evidence: &Evidence) -> String {
     };
     match (that(true).as_str(), that(false).as_str()) {
         ("", _) => String::new(),
-        (reached, "") => format!("the gradient reaches {reached}, so "),
-        (reached, not) => format!("the gradient reaches {reached} but not {not}; "),
+        (reached, "") => tr!("the gradient reaches {reached}, so ", reached),
+        (reached, not) => tr!(
+            "the gradient reaches {reached} but not {not}; ",
+            reached,
+            not
+        ),
     }
 }
 
@@ -291,9 +304,11 @@ fn over_fitting(evidence: &Evidence) -> Option<Diagnosis> {
     if !has_improved || trained >= best || seen.n_behind < TURNED || last < RISE * best {
         return None;
     }
-    let advice = format!(
-        "the validation loss has risen since step {best_step}, from {best:.4} to {last:.4}; stop \
-         early, or use a lower rate or fewer layers"
+    let advice = tr!(
+        "the validation loss has risen since step {best_step}, from {best} to {last}; stop early, or use a lower rate or fewer layers",
+        best_step,
+        best = format_args!("{best:.4}"),
+        last = format_args!("{last:.4}")
     );
     let sign = Sign::OverFits { best_step };
     found(sign, step, "training.early_stopping", advice)
@@ -308,20 +323,24 @@ fn plateau(evidence: &Evidence) -> Option<Diagnosis> {
     if !is_still || !is_early || now < NEARLY_NOTHING {
         return None;
     }
-    let stands = format!("the loss has been stuck at {now:.3} for {WINDOW} steps");
+    let stands = tr!(
+        "the loss has been stuck at {now} for {WINDOW} steps",
+        now = format_args!("{now:.3}"),
+        WINDOW
+    );
     let (field, advice) = match (lifted(evidence), evidence.activity) {
         (Some(_), Some(activity)) => (
             "method.features.gamma",
-            format!(
-                "{stands}; {:.0}% of the kernels are dead and {:.0}% saturated, \
-                 another gamma changes which ones fire",
-                100.0 * activity.dead,
-                100.0 * activity.saturated
+            tr!(
+                "{stands}; {}% of the kernels are dead and {}% saturated, another gamma changes which ones fire",
+                format_args!("{:.0}", 100.0 * activity.dead),
+                format_args!("{:.0}", 100.0 * activity.saturated),
+                stands
             ),
         ),
         _ => (
             "training.learning_rate",
-            format!("{stands}; a larger rate may help"),
+            tr!("{stands}; a larger rate may help", stands),
         ),
     };
     found(Sign::Plateau { loss: now }, last.step, field, advice)
@@ -336,8 +355,17 @@ impl fmt::Display for Diagnosis {
             advice,
         } = self;
         match step {
-            0 => write!(f, "{advice} (change {field})"),
-            step => write!(f, "at step {step}, {advice} (change {field})"),
+            0 => write!(f, "{}", tr!("{advice} (change {field})", advice, field)),
+            step => write!(
+                f,
+                "{}",
+                tr!(
+                    "at step {step}, {advice} (change {field})",
+                    step,
+                    advice,
+                    field
+                )
+            ),
         }
     }
 }

@@ -110,12 +110,12 @@ impl HeadsRecorder {
 mod tests {
     use burn::tensor::Device;
 
-    use crate::model::{Rwkv7, TextStart, mini};
+    use crate::model::{Model, TextStart, mini};
     use crate::tuning::inspect::trajectory::{Follow, Place, Trajectory};
 
     fn follow(n_bytes: usize, n_tokens: usize) -> Trajectory {
         let device = Device::flex();
-        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
         let follow = Follow {
             place: Place { layer: 2, head: 1 },
             every_head_bytes: n_bytes,

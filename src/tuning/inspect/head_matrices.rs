@@ -157,6 +157,7 @@ mod tests {
                 n_head: h,
                 head_size: n,
                 layers: vec![numbers(8, 0.0), numbers(8, 100.0)],
+                shifts: None,
             },
             lora: None,
             lift: Some(LiftValues {

@@ -66,6 +66,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: vec![matrix.to_vec()],
+            shifts: None,
         };
         assert_eq!(layer_statistics(&state), [want], "{matrix:?}");
     }

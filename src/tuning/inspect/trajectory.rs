@@ -6,7 +6,7 @@ use super::every_head::{EveryHead, HeadsRecorder};
 use crate::error::{Error, Result};
 use crate::kernels::device::read_back::read_f32;
 use crate::model::state::ModelState;
-use crate::model::{Rwkv7, TextStart};
+use crate::model::{Model, TextStart};
 use crate::tuning::method::tuned::{LiftValues, Tuned};
 use crate::tuning::spec::LiftKind;
 
@@ -96,7 +96,7 @@ impl Trajectory {
     /// too long or tokens that it does not know; what the device and `progress`
     /// say.
     pub fn follow(
-        model: &Rwkv7,
+        model: &Model,
         device: &Device,
         tuned: Option<&Tuned>,
         text_start: TextStart,
@@ -164,7 +164,7 @@ impl Trajectory {
     }
 }
 
-fn check(model: &Rwkv7, tokens: &[u32], place: Place) -> Result<()> {
+fn check(model: &Model, tokens: &[u32], place: Place) -> Result<()> {
     let config = model.config();
     for (name, idx, n) in [
         ("layer", place.layer, config.n_layer),

@@ -50,6 +50,7 @@ mod tests {
                 n_head: h,
                 head_size: n,
                 layers: vec![ones(h * n * n), ones(h * n * n)],
+                shifts: None,
             },
             lift: Some(LiftValues {
                 layers: vec![1],

@@ -7,7 +7,7 @@ use super::receptance_sample::ReceptanceSample;
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::kernels::device::read_back::read_f32;
-use crate::model::{LeadingToken, Rwkv7};
+use crate::model::{LeadingToken, Model};
 use crate::tuning::inspect::feature_activity::FeatureActivity;
 use crate::tuning::spec::{LiftKind, Lifting, TrainingSpec};
 
@@ -28,7 +28,7 @@ impl LiftStart {
     /// # Errors
     /// [`Error::Spec`] where M does not fit the model, [`Error::Device`].
     pub fn new(
-        model: &Rwkv7,
+        model: &Model,
         device: &Device,
         lifting: &Lifting<'_>,
         examples: &[Example],

@@ -10,4 +10,5 @@ pub mod lora_values;
 pub mod projection_matrix;
 pub mod projector;
 pub mod receptance_sample;
+pub(crate) mod shift;
 pub mod tuned;

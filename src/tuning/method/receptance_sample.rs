@@ -7,7 +7,7 @@ use crate::data::Example;
 use crate::error::Result;
 use crate::kernels::device::read_back::read_f32;
 use crate::model::state::ModelState;
-use crate::model::{LeadingToken, Rwkv7};
+use crate::model::{LeadingToken, Model};
 use crate::tuning::spec::{LossOn, TrainingSpec};
 use crate::tuning::train::batch::{Batch, DataOrder};
 use crate::tuning::train::window::windows;
@@ -42,7 +42,7 @@ impl ReceptanceSample {
     /// # Panics
     /// Without examples.
     pub fn take(
-        model: &Rwkv7,
+        model: &Model,
         device: &Device,
         layers: &[usize],
         examples: &[Example],
@@ -149,7 +149,7 @@ mod tests {
     fn batch_and_window_change_no_vector_and_a_choice_of_layers_no_other() {
         let device = Device::flex();
         let model =
-            crate::model::Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(()));
+            crate::model::Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(()));
         let (model, examples) = (model.unwrap(), examples());
         let take = |layers: &[usize], batch, window| {
             let training = TrainingSpec {

@@ -1,4 +1,4 @@
-//! What a run makes, as plain numbers: S_0, the branch of a lifted run and the
+//! What a run makes, as plain numbers: S_0 with its token shifts, the branch of a lifted run and the
 //! adapters of a LoRA run.
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -7,8 +7,8 @@ use super::lift_tensors::{LiftTensors, projection};
 use super::lora_values::LoraValues;
 use super::projector::KernelProjector;
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
 use crate::model::state::Start;
+use crate::model::{Architecture, ModelConfig};
 use crate::tuning::spec::LiftKind;
 use crate::tuning::states::state_file::{TunedState, check_fits};
 
@@ -90,6 +90,7 @@ impl Tuned {
         });
         Start {
             wkv: state_tensors(&self.state, device),
+            shifts: shift_tensors(&self.state, device),
             branches: branches.unwrap_or_default(),
             adapters: self
                 .lora
@@ -104,6 +105,14 @@ impl Tuned {
     /// [`Error::Spec`] with both sets of dimensions.
     pub fn check_fits(&self, model: &ModelConfig) -> Result<()> {
         check_fits(&self.state, model)?;
+        let has_more = self.lift.is_some() || self.lora.is_some() || self.state.shifts.is_some();
+        if model.architecture != Architecture::Rwkv7 && has_more {
+            let reason = format!(
+                "has a lifted branch, adapters or token shifts, which Gosling has for RWKV-7 alone; the model is {}",
+                model.architecture.name()
+            );
+            return Err(Error::spec("state", reason));
+        }
         if let Some(lora) = &self.lora {
             lora.check_fits(model)?;
         }
@@ -216,6 +225,15 @@ impl LiftValues {
             && r.is_none_or(|len| is(len, &[l, h, m, m]) || is(len, &[l, m, m]))
             && mean.is_none_or(|len| is(len, &[l, h, m]))
     }
+}
+
+/// The token shifts of a state as tensors, [2, C] a layer; empty where they are zero.
+pub(crate) fn shift_tensors(state: &TunedState, device: &Device) -> Vec<Tensor<2>> {
+    let shape = [2, state.n_head * state.head_size];
+    let layers = state.shifts.iter().flatten();
+    layers
+        .map(|values| Tensor::from_data(TensorData::new(values.clone(), shape), device))
+        .collect()
 }
 
 /// A state as tensors, [1, H, N, N] a layer.

@@ -124,6 +124,7 @@ mod tests {
             precision: Precision::F32,
             branch: None,
             adapters: None,
+            token_shifts: false,
         }
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::kernels::lifted::checkpoint_interval;
 use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
-use crate::model::{ModelConfig, Precision, positions_of_a_part};
+use crate::model::{Architecture, ModelConfig, Precision, positions_of_a_part};
 use crate::tuning::spec::{LiftKind, Method};
 
 pub use adapters::AdapterShape;
@@ -37,6 +37,8 @@ pub struct StepShape {
     pub window: Option<usize>,
     /// Storage of the frozen matrices.
     pub precision: Precision,
+    /// Whether the token shifts of the tuned layers are trained too.
+    pub token_shifts: bool,
     /// The branch of a lifted run, if it is one.
     pub branch: Option<BranchShape>,
     /// The adapters of a LoRA run, if it is one.
@@ -78,7 +80,8 @@ impl StepShape {
 
     /// Numbers that one text hands from a window to the next.
     fn carried_values(&self, config: &ModelConfig) -> u64 {
-        let of_state = config.n_embd * config.head_size + 2 * config.n_embd;
+        let beside: usize = config.shift_sizes().iter().sum();
+        let of_state = config.head_channels() * config.head_size + beside;
         let of_branch = self.branch.map_or(0, |branch| {
             let m = branch.upscaled_size;
             match branch.kind {
@@ -217,19 +220,33 @@ impl MemoryEstimate {
         let activations = if shape.recompute {
             stream * (above + 1) + layer_values(config, shape) + beside
         } else {
-            let first = match (adapters, shape.first_layer) {
-                (None, _) => first_layer_values(config, shape),
+            let goes_below = adapters.is_some() || shape.token_shifts;
+            let first = match (goes_below, shape.first_layer) {
+                (false, _) => first_layer_values(config, shape),
                 // The model's first layer mixes in no other value.
-                (Some(_), 0) => layer_values(config, shape) - stream,
-                (Some(_), _) => layer_values(config, shape),
+                (true, 0) => layer_values(config, shape) - stream,
+                (true, _) => layer_values(config, shape),
             };
             first + above * layer_values(config, shape) + tuned_layers * beside
         };
         let parameters = branch.map_or(0, |branch| branch.parameter_values(config))
             + adapters.map_or(0, |adapters| adapters.parameter_values(config));
+        // Two vectors a layer, their gradients and two moments.
+        let of_shifts = match shape.token_shifts {
+            true => 4 * 2 * config.n_embd as u64,
+            false => 0,
+        };
+        let parameters = parameters + of_shifts;
         // Six gradients of the operator, six mixed inputs, the feed-forward
-        // layer's gradient and a few of the stream's width.
-        let layer = stream * 16 + 2 * tokens * config.n_ffn as u64;
+        // layer's gradient and a few of the stream's width; of convolutions their
+        // padded inputs and gradients, tap by tap, and twice as much inside SwiGLU.
+        let layer = match config.architecture {
+            Architecture::Rwkv7 => stream * 16 + 2 * tokens * config.n_ffn as u64,
+            Architecture::GatedDeltaNet => {
+                let wide = 8 * convolved_channels(config) + 4 * config.n_ffn;
+                stream * 16 + tokens * wide as u64
+            }
+        };
         let layer = layer
             + branch.map_or(0, |branch| branch.working_values(config, shape))
             + adapters.map_or(0, |adapters| adapters.working_values(config, shape));
@@ -294,7 +311,8 @@ fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
     });
     let all = [
         tokens * config.n_ffn,
-        chunks * config.n_embd * config.head_size,
+        chunks * config.head_channels() * config.head_size,
+        tokens * convolved_channels(config),
         counted * config.vocab_size,
         of_branch,
         of_adapters,
@@ -302,27 +320,46 @@ fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
     all.into_iter().max().unwrap_or(0) as u64
 }
 
+/// Channels of the convolutions in front of the recurrence, where there are some.
+fn convolved_channels(config: &ModelConfig) -> usize {
+    match config.architecture {
+        Architecture::Rwkv7 => 0,
+        Architecture::GatedDeltaNet => 3 * config.head_channels(),
+    }
+}
+
 /// Numbers that the first tuned layer keeps: the six inputs of the operator, its
-/// output, the gate, and those of channel mixing.
+/// output, the gate, and those of channel mixing or SwiGLU.
 fn first_layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
     let tokens = (shape.batch * shape.tokens) as u64;
-    tokens * (8 * config.n_embd + config.n_embd + config.n_ffn) as u64
+    let inner = match config.architecture {
+        Architecture::Rwkv7 => config.n_ffn,
+        Architecture::GatedDeltaNet => 2 * config.n_ffn,
+    };
+    tokens * (8 * config.head_channels() + config.n_embd + inner) as u64
 }
 
 /// Numbers that a layer above it keeps: also the stream in front, the five
 /// projections, the removed values, the states of every chunk, and the inside
-/// of two low-rank maps. Where another recurrence stands in its place, the
-/// operator keeps nothing.
+/// of two low-rank maps; or what stands around the convolutions, and two numbers a
+/// head. Where another recurrence stands in its place, the operator keeps nothing.
 fn layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
     let tokens = shape.batch * shape.tokens;
     let chunks = shape.batch * shape.tokens.div_ceil(CHECKPOINT_INTERVAL);
-    let states = chunks * config.n_embd * config.head_size;
+    let states = chunks * config.head_channels() * config.head_size;
     let of_operator = match BranchShape::replaces(shape) {
         true => 0,
-        false => tokens * config.n_embd + states,
+        false => tokens * config.head_channels() + states,
     };
-    let wide = 6 * config.n_embd + config.decay_rank + config.gate_rank;
-    first_layer_values(config, shape) + (tokens * wide + of_operator) as u64
+    let (wide, once) = match config.architecture {
+        Architecture::Rwkv7 => (6 * config.n_embd + config.decay_rank + config.gate_rank, 0),
+        Architecture::GatedDeltaNet => (
+            config.n_embd + 2 * convolved_channels(config) + 2 * config.n_head,
+            config.shift_sizes()[0],
+        ),
+    };
+    let beside = tokens * wide + shape.batch * once + of_operator;
+    first_layer_values(config, shape) + beside as u64
 }
 
 #[cfg(test)]

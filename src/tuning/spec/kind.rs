@@ -45,11 +45,11 @@ impl MethodKind {
     /// The name that the user sees.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Base => "Base, untuned",
-            Self::Standard => "Standard",
-            Self::Lifted => "Lifted",
-            Self::Decorrelated => "Lifted and decorrelated",
-            Self::PaperLiteral => "The paper as printed",
+            Self::Base => mark!("Base, untuned"),
+            Self::Standard => mark!("Standard"),
+            Self::Lifted => mark!("Lifted"),
+            Self::Decorrelated => mark!("Lifted and decorrelated"),
+            Self::PaperLiteral => mark!("The paper as printed"),
             Self::Lora => "LoRA",
         }
     }
@@ -77,7 +77,11 @@ impl MethodKind {
         };
         match self {
             Self::Base => Method::Base,
-            Self::Standard => Method::Standard(StandardSpec { layers, start }),
+            Self::Standard => Method::Standard(StandardSpec {
+                layers,
+                start,
+                ..StandardSpec::default()
+            }),
             Self::Lifted => Method::Lifted(LiftSpec {
                 decorrelation: None,
                 ..lifted()
@@ -112,6 +116,7 @@ mod tests {
         let mut method = Method::Standard(StandardSpec {
             layers: Layers::Only(vec![2]),
             start: StartState::Text("a".into()),
+            ..StandardSpec::default()
         });
         for kind in [
             MethodKind::Decorrelated,

@@ -10,18 +10,21 @@ use crate::error::{Error, Result};
 mod kind;
 mod lifting;
 mod lora;
+mod of_model;
+mod standard;
 
 pub use crate::data::LossOn;
 pub use kind::MethodKind;
 pub use lifting::{LiftKind, LiftRates, Lifting, PaperLiteralSpec};
 pub use lora::{LoraSpec, LoraTargets};
+pub use standard::{StandardSpec, TunedParts};
 
 /// What is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Method {
     /// Nothing: the untuned model.
     Base,
-    /// S_0 of the chosen layers.
+    /// S_0 of the chosen layers, and their token shifts if wanted.
     Standard(StandardSpec),
     /// The kernel-lifted state beside the plain one, and S_0 if wanted.
     Lifted(LiftSpec),
@@ -207,16 +210,6 @@ impl Default for DecorrelationSpec {
             shared: false,
         }
     }
-}
-
-/// Standard state tuning.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StandardSpec {
-    /// The layers whose S_0 is trained.
-    pub layers: Layers,
-    /// What S_0 starts from.
-    pub start: StartState,
 }
 
 /// A choice of layers.

@@ -33,9 +33,12 @@ pub fn alpha_note(losses: &[AlphaLoss]) -> Option<String> {
     if best.loss >= own.loss {
         return None;
     }
-    Some(format!(
-        "multiplied by {} the state has a lower loss on the held-out examples, {:.4} instead of {:.4}; export it with that factor (--alpha {})",
-        best.alpha, best.loss, own.loss, best.alpha
+    Some(tr!(
+        "multiplied by {} the state has a lower loss on the held-out examples, {} instead of {}; export it with that factor (--alpha {})",
+        best.alpha,
+        format_args!("{:.4}", best.loss),
+        format_args!("{:.4}", own.loss),
+        best.alpha
     ))
 }
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::lora_file::{LoraHeader, lora_tensors};
+use super::shift_file::{is_not, read_shifts_into, shift_values};
 use super::state_file::TunedState;
 use crate::atomic::{sha256_hex, write_atomic};
 use crate::error::{Error, Result};
@@ -25,6 +26,11 @@ use crate::tuning::method::tuned::Tuned;
 use crate::tuning::train::parameter::MomentValues;
 
 const FORMAT: &str = "gosling-checkpoint";
+
+/// What the names of the present state's tensors begin with: of S_0, token shifts, a
+/// branch and adapters. The same of the best so far.
+const PREFIXES: [&str; 4] = ["state", "shift", "lift", "lora"];
+const PREFIXES_OF_BEST: [&str; 4] = ["best", "best_shift", "best_lift", "best_lora"];
 
 /// Everything a trainer needs to continue.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +64,8 @@ struct Header {
     lift: Option<LiftHeader>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lora: Option<LoraHeader>,
+    #[serde(default, skip_serializing_if = "is_not")]
+    has_shifts: bool,
     n_parameters: usize,
     extra: BTreeMap<String, String>,
 }
@@ -79,6 +87,7 @@ pub fn write_checkpoint(path: impl AsRef<Path>, checkpoint: &TrainerCheckpoint) 
         has_best: checkpoint.best.is_some(),
         lift: checkpoint.tuned.lift.as_ref().map(LiftHeader::new),
         lora: checkpoint.tuned.lora.as_ref().map(LoraHeader::new),
+        has_shifts: state.shifts.is_some(),
         n_parameters: checkpoint.moments.len(),
         extra: checkpoint.extra.clone(),
     };
@@ -142,7 +151,7 @@ pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
     };
     let checkpoint = TrainerCheckpoint {
         step: header.step,
-        tuned: read_tuned(&header, path, ["state", "lift", "lora"], &values)?,
+        tuned: read_tuned(&header, path, PREFIXES, &values)?,
         moments: (0..header.n_parameters)
             .map(|idx| {
                 Ok(MomentValues {
@@ -152,12 +161,7 @@ pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
             })
             .collect::<Result<_>>()?,
         best: match header.has_best {
-            true => Some(read_tuned(
-                &header,
-                path,
-                ["best", "best_lift", "best_lora"],
-                &values,
-            )?),
+            true => Some(read_tuned(&header, path, PREFIXES_OF_BEST, &values)?),
             false => None,
         },
         layers: header.layers,
@@ -173,12 +177,12 @@ pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
 fn read_tuned(
     header: &Header,
     path: &Path,
-    [state, lift, lora]: [&str; 3],
+    [state, shift, lift, lora]: [&str; 4],
     values: &dyn Fn(&str) -> Result<Vec<f32>>,
 ) -> Result<Tuned> {
     let (of_lift, of_lora) = (header.lift.clone(), header.lora.clone());
     Ok(Tuned {
-        state: read_state(header, path, state, values)?,
+        state: read_state(header, path, [state, shift], values)?,
         lift: of_lift
             .map(|header| header.read(path, lift, values))
             .transpose()?,
@@ -191,7 +195,7 @@ fn read_tuned(
 fn read_state(
     header: &Header,
     path: &Path,
-    prefix: &str,
+    [prefix, shift]: [&str; 2],
     values: &dyn Fn(&str) -> Result<Vec<f32>>,
 ) -> Result<TunedState> {
     let n_values = [header.n_head, header.head_size, header.head_size]
@@ -210,22 +214,25 @@ fn read_state(
         }
         layers.push(values);
     }
-    Ok(TunedState {
+    let mut state = TunedState {
         n_layer: header.n_layer,
         n_head: header.n_head,
         head_size: header.head_size,
         layers,
-    })
+        shifts: None,
+    };
+    read_shifts_into(&mut state, header.has_shifts, path, shift, values)?;
+    Ok(state)
 }
 
 /// Names, shapes and values in the order of the checksum.
 fn tensors(checkpoint: &TrainerCheckpoint) -> Vec<NamedValues<'_>> {
     let mut tensors = Vec::new();
     let all = [
-        (["state", "lift", "lora"], Some(&checkpoint.tuned)),
-        (["best", "best_lift", "best_lora"], checkpoint.best.as_ref()),
+        (PREFIXES, Some(&checkpoint.tuned)),
+        (PREFIXES_OF_BEST, checkpoint.best.as_ref()),
     ];
-    for ([prefix, lift_prefix, lora_prefix], tuned) in all {
+    for ([prefix, shift_prefix, lift_prefix, lora_prefix], tuned) in all {
         let Some(Tuned { state, lift, lora }) = tuned else {
             continue;
         };
@@ -237,6 +244,7 @@ fn tensors(checkpoint: &TrainerCheckpoint) -> Vec<NamedValues<'_>> {
                 values.as_slice(),
             ));
         }
+        tensors.extend(shift_values(shift_prefix, state));
         tensors.extend(lift.iter().flat_map(|lift| lift_tensors(lift_prefix, lift)));
         tensors.extend(lora.iter().flat_map(|lora| lora_tensors(lora_prefix, lora)));
     }
@@ -274,6 +282,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: vec![vec![offset, 1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0, 7.5]],
+            shifts: None,
         };
         let lift = |first: f32| LiftValues {
             layers: vec![1],
@@ -317,7 +326,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("step-000012.safetensors");
         let mut checkpoint = sample();
-        for best in [checkpoint.best.clone(), None] {
+        let mut shifted = sample().best.unwrap();
+        shifted.state.shifts = Some(vec![vec![0.5; 4], vec![-1.5; 4]]);
+        checkpoint.tuned.state.shifts = Some(vec![vec![0.25; 4]; 2]);
+        for best in [Some(shifted), None] {
             checkpoint.best = best;
             write_checkpoint(&path, &checkpoint).unwrap();
             assert_eq!(read_checkpoint(&path).unwrap(), checkpoint);

@@ -13,12 +13,12 @@ use std::path::Path;
 use super::lift_bundle::is_bundle;
 use super::state_file::sidecar::read_sidecar;
 use super::state_file::{
-    Convention, Metadata, Orientation, TunedState, check_fits, declared_orientation, has_shifts,
-    left_out, read_raw, state_as_stored,
+    Convention, Metadata, Orientation, TunedState, check_fits, declared_orientation, left_out,
+    locate_state, read_raw, state_as_stored,
 };
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
 use crate::model::checkpoint::Checkpoint;
+use crate::model::{Architecture, ModelConfig};
 
 pub mod evidence;
 #[cfg(test)]
@@ -37,8 +37,6 @@ pub struct StoredState {
     pub convention: Option<Convention>,
     /// What a file of our own says about where it came from.
     pub metadata: Metadata,
-    /// Whether token shifts were left out, which no tuned state has.
-    pub has_shifts: bool,
     /// Which other tensors were left out, as a sentence.
     pub left_out: Option<String>,
 }
@@ -64,9 +62,9 @@ pub enum Decision {
 }
 
 impl StoredState {
-    /// Reads the state for `model`: `.pth`, `.safetensors`, `.st`, `.state`, or
-    /// the raw f32 of rwkv.cpp where the file ends in `.bin` and is no archive
-    /// of torch.
+    /// Reads the state for `model`: `.pth`, `.safetensors`, `.st`, `.state`, a folder of
+    /// s0-tuning, or the raw f32 of rwkv.cpp where the file ends in `.bin` and is no
+    /// archive of torch.
     ///
     /// # Errors
     /// [`Error::Input`] and [`Error::Io`] for a file that is no state of this
@@ -77,15 +75,23 @@ impl StoredState {
         model: &ModelConfig,
     ) -> Result<Self> {
         let path = path.as_ref();
+        // The folder of a run, or of s0-tuning.
+        let path = &locate_state(path).unwrap_or_else(|_| path.to_path_buf());
         if is_raw(path)? {
-            let (as_stored, has_shifts) = read_raw(path, model)?;
+            if model.architecture != Architecture::Rwkv7 {
+                let reason = format!(
+                    "is a state of rwkv.cpp, which runs RWKV-7; the model is {}",
+                    model.architecture.name()
+                );
+                return Err(Error::input(path, "file", reason));
+            }
+            let as_stored = read_raw(path, model)?;
             let beside = read_sidecar(path)?;
             return Ok(Self {
                 as_stored,
                 declared: told.or(beside.as_ref().map(|(_, orientation)| *orientation)),
                 convention: Some(Convention::RAW),
                 metadata: beside.map(|(metadata, _)| metadata).unwrap_or_default(),
-                has_shifts,
                 left_out: None,
             });
         }
@@ -96,14 +102,15 @@ impl StoredState {
             return Err(Error::input(path, "file", reason));
         }
         let declared = declared_orientation(&file, told)?;
-        let (as_stored, metadata) = state_as_stored(&file)?;
+        let (as_stored, mut metadata) = state_as_stored(&file)?;
+        metadata.architecture = model.architecture;
         check_fits(&as_stored, model).map_err(|error| error.at_file(path))?;
         Ok(Self {
             as_stored,
             declared,
-            convention: Convention::of(&file),
+            convention: Convention::of_architecture(model.architecture)
+                .or_else(|| Convention::of(&file)),
             metadata,
-            has_shifts: has_shifts(&file),
             left_out: left_out(&file),
         })
     }

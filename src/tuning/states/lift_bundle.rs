@@ -7,6 +7,7 @@
 //! | tensor | shape |
 //! |---|---|
 //! | `state.{i}` | S_0 of layer i, [H, value, key] |
+//! | `shift.{i}` | token shifts of layer i, [2, C], where they are not zero |
 //! | `lift.z` | [layers, H, N, M] |
 //! | `lift.gate` | [layers, H], of a recurrent one |
 //! | `lift.support_vectors` | [layers, H, M, N] |
@@ -24,10 +25,14 @@ use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::lora_file::{LoraHeader, lora_tensors};
+use super::shift_file::{is_not, read_shifts_into, shift_values};
 use super::snapshot_file::{is_snapshot, snapshot_in};
-use super::state_file::{ExportReport, Metadata, Orientation, TunedState, state_in};
+use super::state_file::{
+    Convention, ExportReport, Metadata, Orientation, TunedState, declared_orientation, state_in,
+};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::model::ModelConfig;
 use crate::model::checkpoint::Checkpoint;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::LiftKind;
@@ -36,20 +41,28 @@ const FORMAT: &str = "gosling-lifted-state";
 const LORA_FORMAT: &str = "gosling-lora";
 
 /// What a user should know who gives a lifted run to another program.
-pub const ONLY_S0_NOTE: &str = "other programs load S_0 alone; Z, R, the support vectors, \
-     gamma and Q of a lifted run work in Gosling only (gosling export --fold fits a plain S_0 to all of it)";
+pub const ONLY_S0_NOTE: &str = mark!(
+    "other programs load S_0 alone; Z, R, the support vectors, \
+     gamma and Q of a lifted run work in Gosling only (gosling export --fold fits a plain S_0 to all of it)"
+);
 
 /// The same of a run of the paper's recurrence as it is printed.
-pub const NO_S0_NOTE: &str = "the paper's recurrence works in Gosling only; it replaces the \
-     model's own recurrence, so there is no S_0 for other programs (gosling export --fold fits one)";
+pub const NO_S0_NOTE: &str = mark!(
+    "the paper's recurrence works in Gosling only; it replaces the \
+     model's own recurrence, so there is no S_0 for other programs (gosling export --fold fits one)"
+);
 
 /// The same of a run that trained adapters and S_0.
-pub const S0_OF_LORA_NOTE: &str = "this is S_0 alone, which belongs to the adapters of its \
-     run; `gosling export RUN --to merged` writes the model that it is for";
+pub const S0_OF_LORA_NOTE: &str = mark!(
+    "this is S_0 alone, which belongs to the adapters of its \
+     run; `gosling export RUN --to merged` writes the model that it is for"
+);
 
 /// The same of a run that trained adapters alone.
-pub const NO_S0_OF_LORA_NOTE: &str = "a LoRA run without S_0 has no state; export its adapters \
-     instead (gosling export RUN --to peft, rwkv-peft or merged)";
+pub const NO_S0_OF_LORA_NOTE: &str = mark!(
+    "a LoRA run without S_0 has no state; export its adapters \
+     instead (gosling export RUN --to peft, rwkv-peft or merged)"
+);
 
 /// What the metadata says of the tensors.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +75,8 @@ struct Header {
     lift: Option<LiftHeader>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lora: Option<LoraHeader>,
+    #[serde(default, skip_serializing_if = "is_not")]
+    has_shifts: bool,
 }
 
 /// Writes the bundle, reads it back and compares it.
@@ -91,6 +106,7 @@ pub fn write_bundle(
         head_size: state.head_size,
         lift: lift.as_ref().map(LiftHeader::new),
         lora: lora.as_ref().map(LoraHeader::new),
+        has_shifts: state.shifts.is_some(),
     };
     let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
     let mut text = metadata.to_text();
@@ -166,13 +182,16 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
     }
     let lift = header.lift.map(|lift| lift.read(path, "lift", &values));
     let lora = header.lora.map(|lora| lora.read(path, "lora", &values));
+    let mut state = TunedState {
+        n_layer: header.n_layer,
+        n_head: header.n_head,
+        head_size: header.head_size,
+        layers,
+        shifts: None,
+    };
+    read_shifts_into(&mut state, header.has_shifts, path, "shift", &values)?;
     let tuned = Tuned {
-        state: TunedState {
-            n_layer: header.n_layer,
-            n_head: header.n_head,
-            head_size: header.head_size,
-            layers,
-        },
+        state,
         lift: lift.transpose()?,
         lora: lora.transpose()?,
     };
@@ -199,6 +218,24 @@ pub fn read_tuned(
     }
     let (state, metadata) = state_in(&file, orientation)?;
     Ok((state.into(), metadata))
+}
+
+/// As [`read_tuned`], for a model whose states all programs hold one way round: where
+/// the file does not say which, it is that.
+///
+/// # Errors
+/// As there.
+pub fn read_tuned_for(
+    path: impl AsRef<Path>,
+    told: Option<Orientation>,
+    model: &ModelConfig,
+) -> Result<(Tuned, Metadata)> {
+    let path = path.as_ref();
+    let Some(convention) = Convention::of_architecture(model.architecture) else {
+        return read_tuned(path, told);
+    };
+    let said = declared_orientation(&Checkpoint::open(path)?, told)?;
+    read_tuned(path, Some(said.unwrap_or(convention.orientation)))
 }
 
 /// What other programs can load of what a run made.
@@ -233,7 +270,7 @@ pub fn exportable(
     let (Tuned { state, lift, lora }, mut metadata) = read_tuned(path, orientation)?;
     let beside = metadata.vocabulary.as_ref().and_then(|of| of.beside(path));
     metadata.vocabulary_file = beside.map(|(file, _)| file);
-    let has_state = || state.layers.iter().flatten().any(|x| *x != 0.0);
+    let has_state = || state.has_shifts() || state.layers.iter().flatten().any(|x| *x != 0.0);
     let left_behind = match lift.map(|lift| lift.kind) {
         None if lora.is_none() => None,
         None if has_state() => Some(S0_OF_LORA_NOTE),
@@ -264,7 +301,8 @@ pub(super) fn is_bundle(file: &Checkpoint) -> bool {
 }
 
 fn check_finite(path: &Path, tuned: &Tuned) -> Result<()> {
-    for (name, _, values) in beside(tuned) {
+    let shifts = shift_values("shift", &tuned.state);
+    for (name, _, values) in beside(tuned).into_iter().chain(shifts) {
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {
             let reason = format!("has the number {value}; the run that made it diverged");
             return Err(Error::input(path, name, reason));
@@ -292,6 +330,7 @@ fn tensors(tuned: &Tuned) -> Vec<NamedValues<'_>> {
             (name, shape.clone(), values.as_slice())
         })
         .collect();
+    tensors.extend(shift_values("shift", state));
     tensors.extend(beside(tuned));
     tensors
 }
@@ -311,6 +350,7 @@ mod tests {
                 n_head: 1,
                 head_size: 2,
                 layers: vec![numbers(4, 0.5), numbers(4, -1.0)],
+                shifts: None,
             },
             lora: None,
             lift: Some(LiftValues {

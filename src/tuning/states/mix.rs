@@ -39,10 +39,10 @@ impl FromStr for Term {
             None => (rest, 1.0),
         };
         if state.is_empty() {
-            return Err("names no state; write FILE=WEIGHT, as in a.pth=0.5".into());
+            return Err(tr!("names no state; write FILE=WEIGHT, as in a.pth=0.5").into());
         }
         if !weight.is_finite() {
-            return Err(format!("has the weight {weight}; a number is needed"));
+            return Err(tr!("has the weight {weight}; a number is needed", weight));
         }
         Ok(Self {
             state: state.into(),
@@ -59,7 +59,7 @@ impl FromStr for Term {
 pub fn parse_layers(text: &str) -> std::result::Result<Vec<usize>, String> {
     /// More layers than any model has.
     const MOST: usize = 4096;
-    let fault = || format!("`{text}` lists no layers; write them as in 0-5,8");
+    let fault = || tr!("`{text}` lists no layers; write them as in 0-5,8", text);
     let mut layers = Vec::new();
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -104,7 +104,7 @@ pub fn mix(terms: &[Term]) -> Result<Mix> {
     for term in terms {
         let (file, read) = read(term)?;
         if read.left_behind.is_some() {
-            notes.push(format!(
+            notes.push(tr!(
                 "of {} only S_0 is mixed, without what was trained beside it",
                 file.display()
             ));
@@ -127,7 +127,10 @@ pub fn mix(terms: &[Term]) -> Result<Mix> {
         }
     }
     let Some((_, sum)) = sum else {
-        return Err(Error::spec("states", "there are none; name at least one"));
+        return Err(Error::spec(
+            "states",
+            tr!("there are none; name at least one"),
+        ));
     };
     let of_term =
         |term: &Term| json!({ "state": term.state, "weight": term.weight, "layers": term.layers });
@@ -155,10 +158,11 @@ impl Term {
         let mut weights = vec![0.0; n_layer];
         for layer in layers {
             let Some(weight) = weights.get_mut(*layer) else {
-                let reason = format!(
+                let reason = tr!(
                     "{} has layers 0 to {}, and no layer {layer}",
                     self.state.display(),
-                    n_layer - 1
+                    n_layer - 1,
+                    layer
                 );
                 return Err(Error::spec("layers", reason));
             };
@@ -173,6 +177,9 @@ fn weighted(state: &TunedState, weights: &[f32]) -> TunedState {
     for (layer, weight) in state.layers.iter_mut().zip(weights) {
         layer.iter_mut().for_each(|value| *value *= weight);
     }
+    for (layer, weight) in state.shifts.iter_mut().flatten().zip(weights) {
+        layer.iter_mut().for_each(|value| *value *= weight);
+    }
     state
 }
 
@@ -180,6 +187,17 @@ fn add(sum: &mut TunedState, other: &TunedState) {
     let layers = sum.layers.iter_mut().zip(&other.layers);
     for (value, other) in layers.flat_map(|(sum, other)| sum.iter_mut().zip(other)) {
         *value += other;
+    }
+    match (&mut sum.shifts, &other.shifts) {
+        (_, None) => {}
+        // What a state does not have is zero.
+        (own @ None, Some(other)) => *own = Some(other.clone()),
+        (Some(own), Some(other)) => {
+            let layers = own.iter_mut().zip(other);
+            for (value, other) in layers.flat_map(|(own, other)| own.iter_mut().zip(other)) {
+                *value += other;
+            }
+        }
     }
 }
 
@@ -189,12 +207,14 @@ fn check_alike(first: &Path, a: &TunedState, file: &Path, b: &TunedState) -> Res
         return Ok(());
     }
     let words = |of: &TunedState| {
-        format!(
+        tr!(
             "{} layers of {} heads of {}",
-            of.n_layer, of.n_head, of.head_size
+            of.n_layer,
+            of.n_head,
+            of.head_size
         )
     };
-    let reason = format!(
+    let reason = tr!(
         "has {}, and {} has {}; states of one model can be mixed",
         words(b),
         first.display(),
@@ -214,28 +234,29 @@ fn agree(
     if let (Some(a), Some(b)) = (&sum.base_fingerprint, &other.base_fingerprint)
         && a != b
     {
-        let reason = format!(
+        let reason = tr!(
             "was tuned for other weights than {}; states of one model can be mixed",
             first.display()
         );
         return Err(Error::input(file, "base model", reason));
     }
     let mut differ = |what: &str| {
-        notes.push(format!(
+        notes.push(tr!(
             "{} and {} differ in their {what}; the mix records that of the first",
             first.display(),
-            file.display()
+            file.display(),
+            what
         ));
     };
     if sum.template.is_some() && other.template.is_some() && sum.template != other.template {
-        differ("template");
+        differ(tr!("template"));
     }
     if sum.text_start() != other.text_start() {
-        differ("leading token");
+        differ(tr!("leading token"));
     }
     if sum.vocabulary.is_some() && other.vocabulary.is_some() && sum.vocabulary != other.vocabulary
     {
-        differ("vocabulary");
+        differ(tr!("vocabulary"));
     }
     let said = |mine: &mut Option<String>, theirs: &Option<String>| {
         if mine.is_none() {
@@ -267,6 +288,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: (0..2).map(layer).collect(),
+            shifts: None,
         }
     }
 
@@ -320,6 +342,13 @@ mod tests {
         );
         let figures = mixed.metadata.metrics_json.unwrap();
         assert!(figures.contains("\"weight\":2.0"), "{figures}");
+        // Token shifts are added too; a state without any has zeros.
+        let mut shifted = state(0.0);
+        shifted.shifts = Some(vec![vec![1.0, 2.0, 3.0, 4.0]; 2]);
+        write_pth(&shifted, path("c.pth"), PthDType::F32).unwrap();
+        let both = mix(&[at("b.pth", ""), at("c.pth", "=0.5@1"), at("c.pth", "")]).unwrap();
+        let expected = [vec![1.0, 2.0, 3.0, 4.0], vec![1.5, 3.0, 4.5, 6.0]];
+        assert_eq!(both.state.shifts.unwrap(), expected);
         // A state times 1 is itself, and a sum with its opposite is the untuned model.
         let same = mix(&[at("b.pth", "")]).unwrap();
         assert_eq!(same.state, state(10.0));

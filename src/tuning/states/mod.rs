@@ -17,6 +17,7 @@ pub mod import;
 pub mod lift_bundle;
 pub mod lora_export;
 pub mod mix;
+mod shift_file;
 pub mod snapshot_file;
 pub mod start;
 pub mod state_file;

@@ -4,6 +4,7 @@
 //! | tensor | shape |
 //! |---|---|
 //! | `state.{i}` | S_0 of layer i, [H, value, key] |
+//! | `shift.{i}` | token shifts of layer i, [2, C], where they are not zero |
 //! | `lift.*` | Z, U, gamma, R and the mean of a lifted run (`lift_file.rs`) |
 //! | `lora.*` | A and B of a LoRA run (`lora_file.rs`) |
 //!
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::lora_file::{LoraHeader, lora_tensors};
+use super::shift_file::{is_not, read_shifts_into, shift_values};
 use super::state_file::{Metadata, TunedState};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
@@ -51,6 +53,8 @@ struct Header {
     lift: Option<LiftHeader>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lora: Option<LoraHeader>,
+    #[serde(default, skip_serializing_if = "is_not")]
+    has_shifts: bool,
 }
 
 /// Bytes of a snapshot of so many numbers, as f16.
@@ -86,6 +90,7 @@ pub fn write_snapshot_of(
         head_size: state.head_size,
         lift: tuned.lift.as_ref().map(LiftHeader::new),
         lora: tuned.lora.as_ref().map(LoraHeader::new),
+        has_shifts: state.shifts.is_some(),
     };
     let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
     let mut text = metadata.to_text();
@@ -132,6 +137,7 @@ fn tensors(tuned: &Tuned) -> Vec<NamedValues<'_>> {
     let mut tensors: Vec<NamedValues<'_>> = layers
         .map(|(layer, values)| (format!("state.{layer}"), shape.clone(), values.as_slice()))
         .collect();
+    tensors.extend(shift_values("shift", state));
     if let Some(lift) = &tuned.lift {
         tensors.extend(lift_tensors("lift", lift));
     }
@@ -186,15 +192,18 @@ pub fn snapshot_in(file: &Checkpoint) -> Result<Snapshot> {
     let layers = (0..header.n_layer).map(of_layer).collect::<Result<_>>()?;
     let lift = header.lift.map(|lift| lift.read(path, "lift", &values));
     let lora = header.lora.map(|lora| lora.read(path, "lora", &values));
+    let mut state = TunedState {
+        n_layer: header.n_layer,
+        n_head: header.n_head,
+        head_size: header.head_size,
+        layers,
+        shifts: None,
+    };
+    read_shifts_into(&mut state, header.has_shifts, path, "shift", &values)?;
     Ok(Snapshot {
         step: header.step,
         tuned: Tuned {
-            state: TunedState {
-                n_layer: header.n_layer,
-                n_head: header.n_head,
-                head_size: header.head_size,
-                layers,
-            },
+            state,
             lift: lift.transpose()?,
             lora: lora.transpose()?,
         },
@@ -217,6 +226,7 @@ mod tests {
                     n_head: 1,
                     head_size: 2,
                     layers: vec![numbers(4), vec![0.5, largest, -0.25, 0.0]],
+                    shifts: None,
                 },
                 lora: None,
                 lift: Some(LiftValues {

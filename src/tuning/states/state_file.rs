@@ -7,14 +7,21 @@
 //! | `.st` | f16 | **key, value** | Ai00, web-rwkv |
 //! | `.bin` | f32 | value, key | rwkv.cpp, as its `state_in` (`raw.rs`) |
 //! | `.rmpack` | f16 | value, key | rwkv-mobile and the RWKV app |
-//! | a folder | f32 | value, key | programs that follow s0-tuning |
+//! | a folder | f32 | value, key; of Gated DeltaNet key, value | programs that follow s0-tuning |
 //!
 //! The first three have one tensor per layer, `blocks.{i}.att.time_state`, and
-//! nothing else, since RWKV-Runner counts the tensors. What is read may have a
+//! nothing else, since RWKV-Runner counts the tensors. Where the token shifts are tuned
+//! too, `.pth` and `.safetensors` also have `blocks.{i}.att.ts_state` and
+//! `blocks.{i}.ffn.ts_state`, [C] each, as trainers of the whole state name them, and
+//! the `.bin` has them in its buffer; the other formats have no place for them. What is read may have a
 //! prefix before these names and other tensors beside them (`tensors.rs`).
 //! Value-key order is RWKV-PEFT's (`rwkvt/rwkv7/att.py`); the transposed one is
 //! what web-rwkv's `read_state` expects (`src/runtime/v7.rs`). Read the wrong way
 //! round, a state still loads and silently gives another model.
+//!
+//! A state of Gated DeltaNet is written as `.safetensors` and as a folder: all other
+//! programs here run RWKV-7. Of other programs it is read key-value, in a folder, in a
+//! list, or as one tensor of all layers.
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +40,7 @@ mod orientation;
 mod pth_dtype;
 mod python_snippet;
 mod raw;
+mod s0_meta;
 pub(crate) mod sidecar;
 mod tensors;
 #[cfg(test)]
@@ -41,7 +49,9 @@ mod tests;
 pub use declared::{declared_orientation, stored_orientation};
 use export::check_sound;
 pub use export::{ExportReport, write_pth, write_safetensors, write_st};
-pub use export_format::{Companion, ExportFormat, NO_LLAMA_CPP, export, write_companions};
+pub use export_format::{
+    Companion, ExportFormat, NO_LLAMA_CPP, SHIFTS_NOTE, export, write_companions,
+};
 pub use export_others::{write_rmpack, write_s0_folder, write_vllm};
 pub use metadata::{Metadata, VOCABULARY_FILE, VocabularyMark, exported_vocabulary};
 pub use orientation::{Convention, Orientation};
@@ -63,6 +73,10 @@ pub struct TunedState {
     /// For each layer the matrices of its heads, [n_head, value, key]
     /// row-major: `n_head * head_size * head_size` numbers.
     pub layers: Vec<Vec<f32>>,
+    /// The token shifts, where they are not zero: for each layer what the last input of
+    /// time mixing is before a text and then that of channel mixing, [2, C] row-major
+    /// with C = `n_head * head_size`.
+    pub shifts: Option<Vec<Vec<f32>>>,
 }
 
 /// Keys and values of a `.safetensors` state beside its metadata.
@@ -70,6 +84,9 @@ mod keys {
     pub(super) const FORMAT: &str = "format";
     pub(super) const FORMAT_VALUE: &str = "gosling-state";
     pub(super) const ORIENTATION: &str = "orientation";
+    /// Said where the token shifts are tuned too.
+    pub(super) const SHIFTS: &str = "token_shifts";
+    pub(super) const SHIFTS_VALUE: &str = "att.ts_state,ffn.ts_state";
 }
 
 impl TunedState {
@@ -84,6 +101,17 @@ impl TunedState {
         self.n_head * self.head_size * self.head_size
     }
 
+    /// Numbers of the token shifts in one layer: 2 C.
+    pub fn n_shifts_per_layer(&self) -> usize {
+        2 * self.n_head * self.head_size
+    }
+
+    /// Whether a token shift is other than zero.
+    pub fn has_shifts(&self) -> bool {
+        let all = self.shifts.iter().flatten().flatten();
+        all.into_iter().any(|value| *value != 0.0)
+    }
+
     /// Every head's matrix with its two axes exchanged.
     #[must_use]
     pub fn transposed(&self) -> Self {
@@ -92,13 +120,15 @@ impl TunedState {
             layers: layers
                 .map(|layer| transposed(layer, self.head_size))
                 .collect(),
+            shifts: self.shifts.clone(),
             ..*self
         }
     }
 
     /// Every number times `alpha`: 1 is the state itself, 0 the untuned model.
     pub fn scaled(mut self, alpha: f32) -> Self {
-        for value in self.layers.iter_mut().flatten() {
+        let shifts = self.shifts.iter_mut().flatten();
+        for value in self.layers.iter_mut().chain(shifts).flatten() {
             *value *= alpha;
         }
         self
@@ -121,13 +151,13 @@ pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
         return Ok(path.to_path_buf());
     }
     // S_0 is a part of what a lifted run or a LoRA run has.
-    for name in [LIFTED_FILE, LORA_FILE, NAME] {
+    for name in [LIFTED_FILE, LORA_FILE, NAME, s0_meta::STATES] {
         let inside = path.join(name);
         if inside.is_file() {
             return Ok(inside);
         }
     }
-    let reason = "is not in the folder; a run that has finished has one";
+    let reason = tr!("is not in the folder; a run that has finished has one");
     Err(Error::input(path, NAME, reason))
 }
 
@@ -165,11 +195,6 @@ pub fn state_in(
     Ok((state, metadata))
 }
 
-/// Whether the file holds token shifts other than zero, which are left out.
-pub fn has_shifts(checkpoint: &Checkpoint) -> bool {
-    StateTensors::find(checkpoint).is_ok_and(|tensors| tensors.has_shifts())
-}
-
 /// The state as it lies in the file, its last two axes in whichever order.
 ///
 /// # Errors
@@ -182,12 +207,16 @@ pub fn state_as_stored(checkpoint: &Checkpoint) -> Result<(TunedState, Metadata)
         let values = tensors.layer_values(layer, &state)?;
         state.layers.push(values);
     }
+    state.shifts = tensors.shifts(&state)?;
     if let Some(found) = first_not_finite(&state) {
         return Err(refuse_not_finite(checkpoint.file(), found));
     }
     let own = Metadata::from_text(checkpoint.file(), checkpoint.metadata())?;
     let metadata = match own == Metadata::default() {
-        true => sidecar::read_sidecar(checkpoint.file())?.map_or(own, |(beside, _)| beside),
+        true => match sidecar::read_sidecar(checkpoint.file())? {
+            Some((beside, _)) => beside,
+            None => s0_meta::read_s0_meta(checkpoint.file())?.map_or(own, |(beside, _)| beside),
+        },
         false => own,
     };
     Ok((state, metadata))
@@ -207,7 +236,7 @@ pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
         |(n_layer, n_head, size)| format!("{n_layer} layers of {n_head} heads of {size}x{size}");
     Err(Error::spec(
         "state",
-        format!(
+        tr!(
             "has {}, the model {}; it was tuned for another model",
             said(of_state),
             said(of_model)
@@ -233,6 +262,18 @@ fn place_of(state: &TunedState, layer: usize, index: usize) -> String {
     format!("layer {layer}, head {head}, value {value}, key {key}")
 }
 
+/// The same of the token shifts of `layer`, `n` numbers.
+fn place_of_shift(n: usize, layer: usize, index: usize) -> String {
+    let n_embd = (n / 2).max(1);
+    let of = if index < n_embd { "time" } else { "channel" };
+    tr!(
+        "layer {layer}, token shift of {of} mixing, channel {}",
+        index % n_embd,
+        layer,
+        of
+    )
+}
+
 fn refuse_not_finite(file: &Path, (place, value): (String, f32)) -> Error {
     Error::input(
         file,
@@ -245,6 +286,11 @@ fn first_not_finite(state: &TunedState) -> Option<(String, f32)> {
     for (layer, values) in state.layers.iter().enumerate() {
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
             return Some((place_of(state, layer, index), values[index]));
+        }
+    }
+    for (layer, values) in state.shifts.iter().flatten().enumerate() {
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            return Some((place_of_shift(values.len(), layer, index), values[index]));
         }
     }
     None

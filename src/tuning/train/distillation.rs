@@ -6,7 +6,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
-use crate::model::Rwkv7;
+use crate::model::Model;
 
 /// What [`divergence`] gives.
 pub(super) struct Divergence {
@@ -21,7 +21,7 @@ pub(super) struct Divergence {
 /// each `batch_idx * T + t`: 0 where they agree. The gradient is taken times
 /// `gradient_scale`.
 pub(super) fn divergence(
-    model: &Rwkv7,
+    model: &Model,
     x: Tensor<3>,
     taught: &Tensor<3>,
     at: &[u32],

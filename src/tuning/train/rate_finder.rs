@@ -78,11 +78,20 @@ impl RateRange {
     pub fn check(&self) -> Result<()> {
         let Self { first, last, steps } = *self;
         if !(first > 0.0 && last.is_finite() && last > first) {
-            let reason = format!("rates must rise from above 0, are {first} to {last}");
+            let reason = tr!(
+                "rates must rise from above 0, are {first} to {last}",
+                first,
+                last
+            );
             return Err(Error::spec("rates", reason));
         }
         if !(MIN_STEPS..=MAX_STEPS).contains(&steps) {
-            let reason = format!("must be from {MIN_STEPS} to {MAX_STEPS}, is {steps}");
+            let reason = tr!(
+                "must be from {MIN_STEPS} to {MAX_STEPS}, is {steps}",
+                MIN_STEPS,
+                MAX_STEPS,
+                steps
+            );
             return Err(Error::spec("steps", reason));
         }
         Ok(())
@@ -114,7 +123,7 @@ pub fn find_rate(
     for idx in 0..range.steps {
         match progress(idx, range.steps) {
             Err(Error::Stopped) => {
-                broke = Some("stopped".to_owned());
+                broke = Some(tr!("stopped").to_owned());
                 break;
             }
             other => other?,
@@ -128,7 +137,7 @@ pub fn find_rate(
                 break;
             }
             if is_broken(&points(range, &losses)) {
-                broke = Some(format!("the loss rose to {BROKEN} times its lowest"));
+                broke = Some(tr!("the loss rose to {BROKEN} times its lowest", BROKEN));
                 break;
             }
         }

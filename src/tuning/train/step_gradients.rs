@@ -13,6 +13,8 @@ pub(crate) struct StepGradients {
     pub loss: Tensor<1>,
     /// Of S_0, [layers, H, N, N].
     pub state: Tensor<4>,
+    /// Of the token shifts, [layers, 2, 1, C], where they are trained.
+    pub shifts: Option<Tensor<4>>,
     /// Of the branches, where there are any.
     pub lift: Option<LiftSums>,
     /// Of the adapters, where there are any.
@@ -56,6 +58,7 @@ impl StepGradients {
         Self {
             loss,
             state: Tensor::cat(states, 0),
+            shifts: None,
             lift: branches.map(|branches| LiftSums::new(branches, n_positions, share)),
             lora: LoraGradients::new(adapters),
         }
@@ -66,6 +69,7 @@ impl StepGradients {
         Self {
             loss: self.loss + other.loss,
             state: self.state + other.state,
+            shifts: self.shifts.zip(other.shifts).map(|(a, b)| a + b),
             lift: match (self.lift, other.lift) {
                 (Some(a), Some(b)) => Some(a.add(b)),
                 _ => None,

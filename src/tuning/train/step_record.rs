@@ -109,6 +109,7 @@ struct PendingStep {
     learning_rate: f64,
     has_lift: bool,
     has_lora: bool,
+    has_shifts: bool,
     has_r_gradient: bool,
     has_gate: bool,
     has_literal: bool,
@@ -130,6 +131,8 @@ pub(super) struct StepTensors {
     pub lift: Option<BranchSquares>,
     /// Of the adapters, of a LoRA run.
     pub lora: Option<LoraSquares>,
+    /// Of the token shifts, where they are trained.
+    pub shifts: Option<ShiftSquares>,
     /// The mean magnitude of the write gates, `[1]`.
     pub gate: Option<Tensor<1>>,
     /// What watches over the paper's recurrence.
@@ -144,6 +147,14 @@ pub(super) struct LoraSquares {
     pub gradient: Tensor<1>,
     /// The same of A and B after the step.
     pub weights: Tensor<1>,
+}
+
+/// The numbers of the token shifts on the device, `[1]` each.
+pub(super) struct ShiftSquares {
+    /// The sum of squares of their gradient.
+    pub gradient: Tensor<1>,
+    /// The same of the shifts after the step.
+    pub values: Tensor<1>,
 }
 
 /// The numbers of a branch on the device.
@@ -196,6 +207,13 @@ impl Pending {
                 .into_iter()
                 .flat_map(|lora| [lora.gradient, lora.weights]),
         );
+        let has_shifts = tensors.shifts.is_some();
+        parts.extend(
+            tensors
+                .shifts
+                .into_iter()
+                .flat_map(|shifts| [shifts.gradient, shifts.values]),
+        );
         let (has_gate, has_literal) = (tensors.gate.is_some(), tensors.guard.is_some());
         parts.extend(tensors.gate);
         parts.extend(
@@ -210,6 +228,7 @@ impl Pending {
             learning_rate,
             has_lift,
             has_lora,
+            has_shifts,
             has_r_gradient,
             has_gate,
             has_literal,
@@ -262,6 +281,7 @@ impl Pending {
                 r_gradient: step.has_r_gradient.then(|| next(1)[0]),
             }),
             lora: step.has_lora.then(|| next(2)),
+            shifts: step.has_shifts.then(|| next(2)),
             gate: step.has_gate.then(|| next(1)),
             literal: step.has_literal.then(|| next(N_LITERAL)),
             decorrelation: step.has_decorrelation.then(|| next(N_DECORRELATION)),
@@ -272,14 +292,14 @@ impl Pending {
     fn trouble(&self, record: &Record<'_>, limits: Limits) -> Option<String> {
         let place = |idx: usize| {
             let (layer, head) = (self.layers[idx / self.n_head], idx % self.n_head);
-            format!("layer {layer}, head {head}")
+            tr!("layer {layer}, head {head}", layer, head)
         };
         if let Some(largest) = record.literal.map(|numbers| f64::from(numbers[1]))
             && (largest.is_nan() || largest > MAX_LITERAL_STATE)
         {
-            return Some(format!(
-                "the paper's recurrence reached a state of {largest:.3e} while it read the texts; \
-                 a larger gamma, with which fewer kernels fire, may help"
+            return Some(tr!(
+                "the paper's recurrence reached a state of {largest} while it read the texts; a larger gamma, with which fewer kernels fire, may help",
+                largest = format_args!("{largest:.3e}")
             ));
         }
         let of_lift = record.lift.as_ref().map_or(&[][..], |lift| lift.gradient);
@@ -288,14 +308,18 @@ impl Pending {
             let worst = |squares: &[f32]| squares.iter().position(|x| !x.is_finite());
             let worst = worst(record.gradient).or_else(|| worst(of_lift));
             let of_adapters = record.lora.is_some_and(|lora| !lora[0].is_finite());
-            let everything = match of_adapters {
-                true => "the adapters",
-                false => "all heads together",
+            let of_shifts = record.shifts.is_some_and(|shifts| !shifts[0].is_finite());
+            let everything = match (of_adapters, of_shifts) {
+                (true, _) => tr!("the adapters"),
+                (false, true) => tr!("the token shifts"),
+                (false, false) => tr!("all heads together"),
             };
             let at = worst.map_or_else(|| everything.to_owned(), place);
             let loss = record.scalars[0];
-            return Some(format!(
-                "the gradient of {at} is not finite (loss {loss:.4}); a lower learning rate may help"
+            return Some(tr!(
+                "the gradient of {at} is not finite (loss {loss}); a lower learning rate may help",
+                at,
+                loss = format_args!("{loss:.4}")
             ));
         }
         let too_large = |squares: &[f32], limit: f64| {
@@ -304,22 +328,33 @@ impl Pending {
             roots.find(|(_, norm)| !norm.is_finite() || *norm > limit)
         };
         if let Some((worst, norm)) = too_large(record.state, limits.state) {
-            return Some(format!(
-                "the state of {} would have norm {norm:.3e}; a lower learning rate may help",
-                place(worst)
+            return Some(tr!(
+                "the state of {} would have norm {norm}; a lower learning rate may help",
+                place(worst),
+                norm = format_args!("{norm:.3e}")
             ));
         }
         if let Some(lora) = record.lora
             && let Some((_, norm)) = too_large(&lora[1..], limits.lora)
         {
-            return Some(format!(
-                "the adapters would have norm {norm:.3e}; a lower learning_rate_lora may help"
+            return Some(tr!(
+                "the adapters would have norm {norm}; a lower learning_rate_lora may help",
+                norm = format_args!("{norm:.3e}")
+            ));
+        }
+        if let Some(shifts) = record.shifts
+            && let Some((_, norm)) = too_large(&shifts[1..], limits.shifts)
+        {
+            return Some(tr!(
+                "the token shifts would have norm {norm}; a lower learning_rate_shift may help",
+                norm = format_args!("{norm:.3e}")
             ));
         }
         let (worst, norm) = too_large(record.lift.as_ref()?.weights, limits.lift)?;
-        Some(format!(
-            "the lifted state of {} would have norm {norm:.3e}; a lower learning_rate_lift may help",
-            place(worst)
+        Some(tr!(
+            "the lifted state of {} would have norm {norm}; a lower learning_rate_lift may help",
+            place(worst),
+            norm = format_args!("{norm:.3e}")
         ))
     }
 }
@@ -333,6 +368,8 @@ pub(super) struct Limits {
     pub lift: f64,
     /// Of all adapters together.
     pub lora: f64,
+    /// Of all token shifts together.
+    pub shifts: f64,
 }
 
 /// The numbers of one step, read back.
@@ -344,6 +381,8 @@ struct Record<'v> {
     lift: Option<LiftRecord<'v>>,
     /// Sums of squares of the gradient and of the adapters.
     lora: Option<&'v [f32]>,
+    /// Sums of squares of the gradient and of the token shifts.
+    shifts: Option<&'v [f32]>,
     gate: Option<&'v [f32]>,
     literal: Option<&'v [f32]>,
     decorrelation: Option<&'v [f32]>,

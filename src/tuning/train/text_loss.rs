@@ -7,7 +7,7 @@ use super::window::{Window, windows};
 use crate::error::Result;
 use crate::kernels::device::read_back::read_f32;
 use crate::model::state::Start;
-use crate::model::{LossOptions, Rwkv7};
+use crate::model::{LossOptions, Model};
 
 /// Summed nats and number of the counted tokens of a batch whose texts begin
 /// from `start`, read in windows of this length if there is one. `model` lives on
@@ -16,7 +16,7 @@ use crate::model::{LossOptions, Rwkv7};
 /// # Errors
 /// [`crate::error::Error::Device`] if the loss cannot be read.
 pub(crate) fn text_loss(
-    model: &Rwkv7,
+    model: &Model,
     device: &Device,
     start: &Start,
     batch: &Batch,
@@ -45,7 +45,7 @@ pub(crate) fn text_loss(
 /// # Errors
 /// As [`text_loss`].
 pub(crate) fn token_losses(
-    model: &Rwkv7,
+    model: &Model,
     device: &Device,
     start: &Start,
     batch: &Batch,
@@ -69,7 +69,7 @@ pub(crate) fn token_losses(
 /// Hands the residual stream behind the last layer, [B, T, C], of every window that
 /// counts a token to `take`, from the first one on.
 pub(super) fn each_stream(
-    model: &Rwkv7,
+    model: &Model,
     device: &Device,
     start: &Start,
     (batch, window): (&Batch, Option<usize>),

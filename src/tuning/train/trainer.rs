@@ -11,17 +11,18 @@ use super::text_loss::{each_stream, text_loss};
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::state::Start;
-use crate::model::{LeadingToken, Rwkv7};
+use crate::model::{LeadingToken, Model};
 use crate::tuning::inspect::condition_number::Conditions;
 use crate::tuning::inspect::feature_activity::FeatureActivity;
 use crate::tuning::method::lift::Lift;
 use crate::tuning::method::lift_start::LiftStart;
 use crate::tuning::method::lora::Lora;
-use crate::tuning::method::tuned::Tuned;
+use crate::tuning::method::shift::{Shifts, read_shifts};
+use crate::tuning::method::tuned::{Tuned, shift_tensors, state_tensors};
 use crate::tuning::spec::{Method, TrainingSpec};
-use crate::tuning::states::checkpoint_file::TrainerCheckpoint;
 use crate::tuning::states::state_file::TunedState;
 
+mod saved;
 mod stepping;
 mod windows;
 
@@ -29,7 +30,6 @@ pub use super::step_record::{
     DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, LoraNumbers, StepNumbers,
 };
 use crate::kernels::device::read_back::read_f32;
-use crate::tuning::method::tuned::state_tensors;
 
 /// A head whose root mean square is above this has left the range in which a
 /// recurrence of 32-bit numbers says anything.
@@ -43,16 +43,21 @@ const MAX_STATE_RMS: f64 = 1e4;
 /// nothing, and neither does any step after it.
 #[derive(Debug)]
 pub struct Trainer<'a> {
-    model: &'a Rwkv7,
+    model: &'a Model,
     device: &'a Device,
     training: TrainingSpec,
     /// The tuned layers, ascending.
     layers: Vec<usize>,
     /// S_0 of every layer at the start, [1, H, N, N] each.
     start: Vec<Tensor<4>>,
+    /// The token shifts of every layer at the start, [2, C] each; empty where they are
+    /// zero and stay so.
+    start_shifts: Vec<Tensor<2>>,
     /// S_0 of the tuned layers, [layers, H, N, N].
     state: Parameter,
     tunes_state: bool,
+    /// The token shifts of the tuned layers, where they are trained.
+    shifts: Option<Shifts>,
     lift: Option<Lift>,
     lora: Option<Lora>,
     activity: Option<FeatureActivity>,
@@ -70,7 +75,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// As [`Self::with_leading_token`].
     pub fn new(
-        model: &'a Rwkv7,
+        model: &'a Model,
         device: &'a Device,
         method: &Method,
         training: &TrainingSpec,
@@ -90,7 +95,7 @@ impl<'a> Trainer<'a> {
     /// names a layer that is not there, or the start state is that of another
     /// model.
     pub fn with_leading_token(
-        model: &'a Rwkv7,
+        model: &'a Model,
         device: &'a Device,
         method: &Method,
         training: &TrainingSpec,
@@ -99,8 +104,9 @@ impl<'a> Trainer<'a> {
         leading: LeadingToken,
     ) -> Result<Self> {
         crate::tuning::states::state_file::check_fits(start, model.config())?;
+        method.check_architecture(model.config())?;
         let Some((layers, _)) = method.tuned() else {
-            let reason = "Base trains nothing; choose Standard to tune a state";
+            let reason = tr!("Base trains nothing; choose Standard to tune a state");
             return Err(Error::spec("method", reason));
         };
         let layers = layers.chosen(model.config().n_layer)?;
@@ -116,6 +122,16 @@ impl<'a> Trainer<'a> {
         let lora = method
             .lora()
             .map(|spec| Lora::new(spec, training, layers.clone(), model.config(), device));
+        let mut start_shifts = shift_tensors(start, device);
+        let shifts = method.shift_rate().map(|rate| {
+            let config = model.config();
+            if start_shifts.is_empty() {
+                let zero = Tensor::zeros([2, config.n_embd], device);
+                start_shifts = vec![zero; config.n_layer];
+            }
+            let chosen = layers.iter().map(|layer| start_shifts[*layer].clone());
+            Shifts::new(chosen.collect(), rate, training)
+        });
         let start = state_tensors(start, device);
         let chosen = layers.iter().map(|layer| start[*layer].clone()).collect();
         Ok(Self {
@@ -126,6 +142,8 @@ impl<'a> Trainer<'a> {
             pending: Pending::new(layers.clone(), model.config().n_head),
             layers,
             start,
+            start_shifts,
+            shifts,
             state: Parameter::new(Tensor::cat(chosen, 0), training.optimizer),
             tunes_state,
             lift,
@@ -197,6 +215,7 @@ impl<'a> Trainer<'a> {
             state: MAX_STATE_RMS * n,
             lift: MAX_STATE_RMS * (n * m as f64).sqrt(),
             lora: MAX_STATE_RMS * (self.n_of_adapters() as f64).sqrt(),
+            shifts: MAX_STATE_RMS * (self.n_of_shifts() as f64).sqrt(),
         })
     }
 
@@ -243,10 +262,14 @@ impl<'a> Trainer<'a> {
             n_head: config.n_head,
             head_size: config.head_size,
             layers: layers.collect::<Result<_>>()?,
+            shifts: match self.layer_shifts() {
+                none if none.is_empty() => None,
+                layers => Some(read_shifts(layers)?),
+            },
         })
     }
 
-    /// Numbers that an optimiser or a rule changes: of S_0, of a branch with its R, of
+    /// Numbers that an optimiser or a rule changes: of S_0 and its token shifts, of a branch with its R, of
     /// adapters.
     pub fn n_trained(&self) -> usize {
         let n_of = |x: &Tensor<4>| x.dims().iter().product::<usize>();
@@ -256,7 +279,12 @@ impl<'a> Trainer<'a> {
             0
         };
         let of_lift = self.lift.as_ref().map_or(0, Lift::n_trained);
-        of_state + of_lift + self.n_of_adapters()
+        of_state + self.n_of_shifts() + of_lift + self.n_of_adapters()
+    }
+
+    /// Numbers of the token shifts that are trained; 0 where none are.
+    fn n_of_shifts(&self) -> usize {
+        self.shifts.as_ref().map_or(0, Shifts::n_parameters)
     }
 
     /// Numbers of the adapters; 0 without any.
@@ -276,75 +304,6 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Everything a later run needs to continue from here.
-    ///
-    /// # Errors
-    /// [`Error::Device`] if it cannot be read.
-    pub fn checkpoint(&self) -> Result<TrainerCheckpoint> {
-        let mut moments = vec![self.state.moments()?];
-        if let Some(lift) = &self.lift {
-            moments.extend(lift.parameter_moments()?);
-        }
-        if let Some(lora) = &self.lora {
-            moments.extend(lora.parameter_moments()?);
-        }
-        Ok(TrainerCheckpoint {
-            step: self.steps_taken,
-            tuned: self.tuned()?,
-            layers: self.layers.clone(),
-            moments,
-            best: None,
-            extra: std::collections::BTreeMap::new(),
-        })
-    }
-
-    /// Goes on from a checkpoint of the same run.
-    ///
-    /// # Errors
-    /// [`Error::Spec`] if it is that of another model, other layers or another
-    /// method.
-    pub fn restore(&mut self, checkpoint: &TrainerCheckpoint) -> Result<()> {
-        checkpoint.tuned.check_fits(self.model.config())?;
-        if checkpoint.layers != self.layers {
-            let reason = format!(
-                "tunes layers {:?}, this run layers {:?}",
-                checkpoint.layers, self.layers
-            );
-            return Err(Error::spec("checkpoint", reason));
-        }
-        let Some((of_state, of_others)) = checkpoint.moments.split_first() else {
-            return Err(Error::spec("checkpoint", "has no moments"));
-        };
-        match (&mut self.lift, &checkpoint.tuned.lift) {
-            (Some(lift), Some(values)) => lift.restore(values, of_others)?,
-            (None, None) => {}
-            (Some(_), None) => {
-                let reason = "has no lifted state, but this run has one";
-                return Err(Error::spec("checkpoint", reason));
-            }
-            (None, Some(_)) => {
-                let reason = "has a lifted state, but this run has none";
-                return Err(Error::spec("checkpoint", reason));
-            }
-        }
-        match (&mut self.lora, &checkpoint.tuned.lora) {
-            (Some(lora), Some(values)) => lora.restore(values, of_others)?,
-            (None, None) => {}
-            (Some(_), None) | (None, Some(_)) => {
-                let reason = "has adapters and this run has none, or the other way round";
-                return Err(Error::spec("checkpoint", reason));
-            }
-        }
-        let whole = state_tensors(&checkpoint.tuned.state, self.device);
-        let chosen = self.layers.iter().map(|layer| whole[*layer].clone());
-        self.state
-            .set(Tensor::cat(chosen.collect(), 0), of_state, "checkpoint")?;
-        self.sound = sound(self.device);
-        self.steps_taken = checkpoint.step;
-        self.pending = Pending::new(self.layers.clone(), self.model.config().n_head);
-        Ok(())
-    }
-
     /// S_0 of every layer, [1, H, N, N] each.
     fn layer_states(&self) -> Vec<Tensor<4>> {
         let mut states = self.start.clone();
@@ -352,6 +311,17 @@ impl<'a> Trainer<'a> {
             states[*layer] = self.state.value.clone().narrow(0, idx, 1);
         }
         states
+    }
+
+    /// The token shifts of every layer, [2, C] each; empty where they are zero.
+    fn layer_shifts(&self) -> Vec<Tensor<2>> {
+        let mut all = self.start_shifts.clone();
+        if let Some(shifts) = &self.shifts {
+            for (idx, layer) in self.layers.iter().enumerate() {
+                all[*layer] = shifts.of_layer(idx);
+            }
+        }
+        all
     }
 
     fn start_of_tuned(&self) -> Tensor<4> {
@@ -365,6 +335,7 @@ impl<'a> Trainer<'a> {
         let branches = self.lift.as_ref().map(|lift| lift.branches(n_layer));
         Start {
             wkv: self.layer_states(),
+            shifts: self.layer_shifts(),
             branches: branches.unwrap_or_default(),
             adapters: self
                 .lora

@@ -28,7 +28,7 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
     charts::leaves(ui, of, whole, || figures_table(shown));
     charts::menu(&response, of);
     response.widget_info(|| {
-        WidgetInfo::labeled(Role::Image, true, "Accuracy against tokens a question")
+        WidgetInfo::labeled(Role::Image, true, tr!("Accuracy against tokens a question"))
     });
     let plot = Rect::from_min_max(rect.min + vec2(LEFT, 6.0), rect.max - vec2(10.0, BOTTOM));
     let colours = palette(ui.visuals());
@@ -46,7 +46,7 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
         painter.text(
             plot.center(),
             Align2::CENTER_CENTER,
-            "Nothing scored yet",
+            tr!("Nothing scored yet"),
             font,
             colours.weak,
         );
@@ -93,7 +93,7 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
         painter.text(at, Align2::CENTER_CENTER, text, font.clone(), colours.weak);
     }
     let at = pos2(plot.center().x, plot.bottom() + 25.0);
-    let text = "forward-equivalent tokens a question";
+    let text = tr!("forward-equivalent tokens a question");
     painter.text(at, Align2::CENTER_CENTER, text, font.clone(), colours.weak);
     let own = run_colour(0, ui.visuals());
     let line: Vec<Pos2> = shown.scores.iter().map(|of| place(of[0], of[1])).collect();
@@ -132,11 +132,11 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
         }
     }
     if let Some((_, outcome)) = nearest {
-        let text = format!(
-            "{}\n{}\n{:.0} tokens a question",
+        let text = tr!(
+            "{}\n{}\n{} tokens a question",
             outcome.name,
             outcome.accuracy(),
-            outcome.tokens()
+            format_args!("{:.0}", outcome.tokens())
         );
         response.on_hover_text_at_pointer(text);
     }
@@ -147,11 +147,11 @@ pub(super) fn legend_ui(ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         let colours = palette(ui.visuals());
         for (name, colour) in [
-            ("adapted", run_colour(0, ui.visuals())),
-            ("base", colours.strong),
-            ("without a step", run_colour(1, ui.visuals())),
-            ("guide", run_colour(4, ui.visuals())),
-            ("ceiling, no method", colours.weak),
+            (tr!("adapted"), run_colour(0, ui.visuals())),
+            (tr!("base"), colours.strong),
+            (tr!("without a step"), run_colour(1, ui.visuals())),
+            (tr!("guide"), run_colour(4, ui.visuals())),
+            (tr!("ceiling, no method"), colours.weak),
         ] {
             let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
             ui.painter().circle_filled(dot.center(), 4.0, colour);

@@ -7,6 +7,7 @@ use eframe::egui::{
 use super::reading::ShownAdaptation;
 use super::tables::{of_words, steps_table};
 use crate::adapt::adaptation::Point;
+use crate::language;
 use crate::ui::shell::charts;
 use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{palette, run_colour};
@@ -21,45 +22,49 @@ type PointValue = fn(&Point) -> Option<f64>;
 /// What is drawn, and what it means.
 const CURVES: [(&str, PointValue, &str); 9] = [
     (
-        "Loss",
+        mark!("Loss"),
         |of| of.loss,
-        "The mean loss of what is trained, nats",
+        mark!("The mean loss of what is trained, nats"),
     ),
     (
-        "Reward",
+        mark!("Reward"),
         |of| of.reward,
-        "The mean reward. It may rise while accuracy falls",
+        mark!("The mean reward. It may rise while accuracy falls"),
     ),
     (
-        "Agreement",
+        mark!("Agreement"),
         |of| of.agreement,
-        "The share of the guide's tokens that are the likeliest",
+        mark!("The share of the guide's tokens that are the likeliest"),
     ),
     (
-        "Entropy",
+        mark!("Entropy"),
         |of| of.entropy,
-        "Of the tokens or the options, nats",
+        mark!("Of the tokens or the options, nats"),
     ),
     (
-        "Majority",
+        mark!("Majority"),
         |of| of.majority,
-        "The share of the group that has its most frequent answer",
+        mark!("The share of the group that has its most frequent answer"),
     ),
     (
-        "Different answers",
+        mark!("Different answers"),
         |of| of.n_different,
-        "Of a group; 1 is all alike",
+        mark!("Of a group; 1 is all alike"),
     ),
-    ("Length", |of| of.length, "Tokens of an answer"),
     (
-        "With an answer",
+        mark!("Length"),
+        |of| of.length,
+        mark!("Tokens of an answer"),
+    ),
+    (
+        mark!("With an answer"),
         |of| of.valid,
-        "The share of answers that can be read",
+        mark!("The share of answers that can be read"),
     ),
     (
-        "Drift",
+        mark!("Drift"),
         |of| Some(of.drift),
-        "How far states are from the base, relative to it; from zero their root mean square",
+        mark!("How far states are from the base, relative to it; from zero their root mean square"),
     ),
 ];
 
@@ -76,12 +81,12 @@ pub(super) fn curves_ui(ui: &mut Ui, shown: &ShownAdaptation) {
                 .filter_map(|point| Some([point.step as f64, of(point)?]))
                 .collect();
             if !points.is_empty() {
-                curve_ui(ui, name, hint, &points);
+                curve_ui(ui, language::text(name), language::text(hint), &points);
             }
         }
     });
     if shown.points.is_empty() {
-        weak_small(ui, "No step yet.");
+        weak_small(ui, tr!("No step yet."));
         return;
     }
     let whole = Rect::from_min_max(corner, ui.min_rect().max);
@@ -142,6 +147,6 @@ fn curve_ui(ui: &mut Ui, name: &str, hint: &str, points: &[[f64; 2]]) {
             painter.add(Shape::line(line, Stroke::new(1.5, colour)));
         }
     }
-    let range = format!("{hint}\n{} to {}", number(least), number(most));
+    let range = tr!("{hint}\n{} to {}", number(least), number(most), hint);
     response.on_hover_text(range);
 }

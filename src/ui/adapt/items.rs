@@ -17,10 +17,13 @@ const HEIGHT: f32 = 260.0;
 /// Draws them.
 pub(super) fn items_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut AdaptSettings) {
     if shown.items.is_empty() {
-        weak_small(ui, "Questions appear here when their answers are scored.");
+        weak_small(
+            ui,
+            tr!("Questions appear here when their answers are scored."),
+        );
         return;
     }
-    ui.checkbox(&mut settings.changed_only, "Changed answers only");
+    ui.checkbox(&mut settings.changed_only, tr!("Changed answers only"));
     let listed: Vec<usize> = (0..shown.items.len())
         .filter(|idx| {
             let item = &shown.items[*idx];
@@ -70,28 +73,42 @@ fn line_ui(ui: &mut Ui, idx: usize, item: &ItemSeen, settings: &mut AdaptSetting
 }
 
 fn item_ui(ui: &mut Ui, item: &ItemSeen) {
-    let answer = |of: &Option<String>| of.clone().unwrap_or_else(|| "none".into());
-    let right = if item.right { "right" } else { "wrong" };
-    ui.label(format!(
+    let answer = |of: &Option<String>| of.clone().unwrap_or_else(|| tr!("none").into());
+    let right = if item.right {
+        tr!("right")
+    } else {
+        tr!("wrong")
+    };
+    ui.label(tr!(
         "Answer {}, {right}; the base's {}",
         answer(&item.answer),
-        answer(&item.before)
+        answer(&item.before),
+        right
     ));
-    let mut about = format!("{} steps, drift {:.4}", item.steps, item.drift);
+    let mut about = tr!(
+        "{} steps, drift {}",
+        item.steps,
+        format_args!("{:.4}", item.drift)
+    );
     if let Some(stop) = item.stop {
-        about += &format!(", stopped: {stop:?}");
+        about += &tr!(", stopped: {stop}", stop = format_args!("{stop:?}"));
     }
     weak_small(ui, about);
     ui.add(Label::new(&item.prompt).wrap().selectable(true));
+    if let Some(wrote) = &item.guide_wrote {
+        weak_small(ui, tr!("What the guide wrote"));
+        ui.add(Label::new(wrote).wrap().selectable(true));
+    }
     if let Some(guide) = &item.guide {
-        weak_small(ui, "The guide's text, as it was taken");
+        let taken = tr!(
+            "Taken from the guide, answer {}",
+            answer(&item.guide_answer)
+        );
+        weak_small(ui, taken);
         ui.add(Label::new(guide).wrap().selectable(true));
     }
     if !item.answers.is_empty() {
-        weak_small(
-            ui,
-            format!("Votes of its last step: {}", votes(&item.answers)),
-        );
+        weak_small(ui, tr!("Votes of its last step: {}", votes(&item.answers)));
         for text in &item.answers {
             ui.add(
                 Label::new(RichText::new(text).small())
@@ -107,7 +124,7 @@ fn item_ui(ui: &mut Ui, item: &ItemSeen) {
 fn votes(answers: &[String]) -> String {
     let mut tally: BTreeMap<String, usize> = BTreeMap::new();
     for text in answers {
-        let answer = written_answer(text).unwrap_or_else(|| "none".into());
+        let answer = written_answer(text).unwrap_or_else(|| tr!("none").into());
         *tally.entry(answer).or_default() += 1;
     }
     let mut tally: Vec<(String, usize)> = tally.into_iter().collect();

@@ -23,7 +23,6 @@ pub(super) fn start(program: &Path, spec: &AdaptSpec, folder: &Path) -> Result<P
         asked.into(),
         "--out".into(),
         folder.into(),
-        "--quiet".into(),
         "--ends-with-input".into(),
     ];
     Process::start(program, arguments, folder.join("log.txt"))

@@ -1,5 +1,6 @@
 //! What is in the folder of an adaptation, as it is shown.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::adapt::adaptation::Point;
@@ -7,6 +8,7 @@ use crate::adapt::folder::{CurveLine, Folder, ItemSeen, ScoreSeen};
 use crate::adapt::outcome::{Outcome, Verdict, verdict};
 use crate::adapt::spec::{AdaptSpec, GuideSpec, Mode};
 use crate::error::Result;
+use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE};
 
 /// An adaptation that is looked at.
 #[derive(Debug, Clone)]
@@ -17,7 +19,8 @@ pub struct ShownAdaptation {
     pub spec: AdaptSpec,
     /// The figures so far.
     pub outcomes: Vec<Outcome>,
-    /// What may be said; none where its guide reads labels.
+    /// What may be said; none where its guide reads labels, or before all that it is
+    /// compared with is measured.
     pub verdict: Option<Verdict>,
     /// The steps of the part that came last.
     pub points: Vec<Point>,
@@ -29,6 +32,8 @@ pub struct ShownAdaptation {
     pub items: Vec<ItemSeen>,
     /// Texts of the guide.
     pub n_guide_texts: usize,
+    /// Files of states that were kept.
+    pub states: BTreeSet<PathBuf>,
 }
 
 impl ShownAdaptation {
@@ -45,18 +50,31 @@ impl ShownAdaptation {
         let own = || curve.iter().filter(|line| line.part == part);
         let parts = folder.parts()?;
         let is_simulated = matches!(spec.guide, Some(GuideSpec::Simulated { .. }));
+        // Before the last baseline is measured the best of them is not known.
+        let may_claim = !is_simulated && spec.baselines.measure && folder.is_complete();
         Ok(Self {
             folder: path.to_path_buf(),
-            verdict: verdict(&outcomes).filter(|_| !is_simulated),
+            verdict: verdict(&outcomes).filter(|_| may_claim),
             outcomes,
             points: latest(own().filter_map(|line| line.point.clone())),
             part,
             scores: scores(&curve, spec.mode),
             items: parts.into_iter().flat_map(|part| part.items).collect(),
             n_guide_texts: folder.guide_texts()?.len(),
+            states: states_in(path),
             spec,
         })
     }
+}
+
+/// The files of states in a folder: that of a set, and those of single questions.
+fn states_in(path: &Path) -> BTreeSet<PathBuf> {
+    let of_set = ["state.safetensors", LIFTED_FILE, LORA_FILE].map(|name| path.join(name));
+    let of_set = of_set.into_iter().filter(|file| file.is_file());
+    // Not every adaptation keeps states.
+    let of_items = std::fs::read_dir(path.join("states")).into_iter().flatten();
+    let of_items = of_items.flatten().map(|entry| entry.path());
+    of_set.chain(of_items).collect()
 }
 
 /// The points of the last time that a part was begun: steps ascend.
@@ -101,6 +119,46 @@ fn scores(curve: &[CurveLine], mode: Mode) -> Vec<[f64; 2]> {
 mod tests {
     use super::*;
     use crate::adapt::cost::Cost;
+    use crate::adapt::folder::TABLE_FILE;
+    use crate::adapt::outcome::Kind;
+
+    fn outcome(kind: Kind, n_right: usize) -> Outcome {
+        Outcome {
+            name: format!("{kind:?}"),
+            kind,
+            right: (0..100).map(|idx| idx < n_right).collect(),
+            valid: 1.0,
+            cost: Cost::forward(1000),
+            secs: 1.0,
+            notes: Vec::new(),
+            parts: Vec::new(),
+            is_capped: false,
+        }
+    }
+
+    /// A gain over the base alone is no gain: nothing is claimed before the last baseline
+    /// is measured, which may be the best, and nothing where none is.
+    #[test]
+    fn nothing_is_claimed_before_all_is_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let claims = |measure: bool, is_complete: bool| {
+            let path = folder.path().join(format!("{measure}-{is_complete}"));
+            let mut spec = AdaptSpec::default();
+            spec.baselines.measure = measure;
+            let folder = Folder::open(&path, &spec).unwrap();
+            for (kind, n_right) in [(Kind::Base, 40), (Kind::Adapted, 80), (Kind::Baseline, 50)] {
+                folder.add_outcome(&outcome(kind, n_right)).unwrap();
+            }
+            if is_complete {
+                std::fs::write(folder.file(TABLE_FILE), "what\n").unwrap();
+            }
+            let shown = ShownAdaptation::read(&path).unwrap();
+            shown.verdict.is_some_and(|of| of.gains)
+        };
+        assert!(claims(true, true));
+        assert!(!claims(true, false));
+        assert!(!claims(false, true));
+    }
 
     fn line(part: usize, step: usize, n_correct: usize) -> CurveLine {
         CurveLine {

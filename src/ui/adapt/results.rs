@@ -5,6 +5,8 @@ use eframe::egui::{Align, Grid, Layout, RichText, ScrollArea, Ui};
 use super::chart::{chart_ui, legend_ui};
 use super::curves::curves_ui;
 use super::items::items_ui;
+use super::kept::KeptState;
+use super::maps::maps_ui;
 use super::reading::ShownAdaptation;
 use super::state::AdaptSettings;
 use crate::adapt::outcome::{Kind, Outcome};
@@ -19,7 +21,12 @@ use crate::ui::widgets::numbers::p_value;
 const NUMBERS_WIDTH: f32 = 320.0;
 
 /// Draws them.
-pub(super) fn results_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut AdaptSettings) {
+pub(super) fn results_ui(
+    ui: &mut Ui,
+    shown: &ShownAdaptation,
+    settings: &mut AdaptSettings,
+    kept: &mut KeptState,
+) {
     ScrollArea::vertical()
         .id_salt("results of an adaptation")
         .auto_shrink([false, false])
@@ -30,14 +37,18 @@ pub(super) fn results_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut Ad
             legend_ui(ui);
             said_ui(ui, shown);
             ui.add_space(GAP);
-            group_title(ui, "Figures");
+            group_title(ui, tr!("Figures"));
             figures_ui(ui, shown);
             ui.add_space(GAP);
-            group_title(ui, "Steps");
+            group_title(ui, tr!("Steps"));
             curves_ui(ui, shown);
             ui.add_space(GAP);
-            group_title(ui, "Questions");
+            group_title(ui, tr!("Questions"));
             items_ui(ui, shown, settings);
+            ui.add_space(GAP);
+            group_title(ui, tr!("State against the base"));
+            maps_ui(ui, shown, settings.item, kept);
+            ui.add_space(GAP);
         });
 }
 
@@ -50,20 +61,21 @@ fn title_ui(ui: &mut Ui, shown: &ShownAdaptation) {
         spec.mode.name()
     );
     if let Some(guide) = &spec.guide {
-        title += &format!(", {}, {} texts", guide.name(), shown.n_guide_texts);
+        title += &tr!(", {}, {} texts", guide.name(), shown.n_guide_texts);
     }
     ui.horizontal(|ui| {
         from_right(ui, |ui| {
-            let menu = ui.menu_button("Save", |ui| {
+            let menu = ui.menu_button(tr!("Save"), |ui| {
                 let of = PictureOf::Chart(Chart::Adaptation);
-                charts::named_entries_ui(ui, of, "The accuracy by cost");
+                charts::named_entries_ui(ui, of, tr!("The accuracy by cost"));
                 if !shown.points.is_empty() {
                     let of = PictureOf::Chart(Chart::AdaptationSteps);
-                    charts::named_entries_ui(ui, of, "The steps");
+                    charts::named_entries_ui(ui, of, tr!("The steps"));
                 }
             });
-            menu.response
-                .on_hover_text("Save a chart as a picture, or the numbers that it is drawn of");
+            menu.response.on_hover_text(tr!(
+                "Save a chart as a picture, or the numbers that it is drawn of"
+            ));
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 cut_label(ui, RichText::new(title).strong());
             });
@@ -84,7 +96,7 @@ fn said_ui(ui: &mut Ui, shown: &ShownAdaptation) {
     }
     if let Some(GuideSpec::Simulated { .. }) = shown.spec.guide {
         let warning = palette(ui.visuals()).warning;
-        let text = "Simulated guide: it reads the labels. This is no evidence of anything.";
+        let text = tr!("Simulated guide: it reads the labels. This is no evidence of anything.");
         ui.label(RichText::new(text).color(warning));
     }
     for note in shown.outcomes.iter().flat_map(|of| &of.notes) {
@@ -100,7 +112,14 @@ fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
         .striped(true)
         .spacing([14.0, 3.0])
         .show(ui, |ui| {
-            for heading in ["", "Accuracy", "Tokens", "Fixed", "Broken", "p"] {
+            for heading in [
+                "",
+                tr!("Accuracy"),
+                tr!("Tokens"),
+                tr!("Fixed"),
+                tr!("Broken"),
+                "p",
+            ] {
                 weak_small(ui, heading);
             }
             ui.end_row();
@@ -110,6 +129,19 @@ fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
                 row_ui(ui, outcome, base, room);
             }
         });
+}
+
+/// What was spent, a question.
+fn spent(outcome: &Outcome) -> String {
+    let n = outcome.right.len().max(1) as f64;
+    let of = |tokens: u64| format!("{:.0}", tokens as f64 / n);
+    tr!(
+        "Tokens a question: {} read or written, {} trained, which count three; {} of the guide, which are not counted. {} s in all",
+        of(outcome.cost.forward),
+        of(outcome.cost.trained),
+        of(outcome.cost.guide),
+        format_args!("{:.1}", outcome.secs)
+    )
 }
 
 /// Draws a figure, its name within `room`.
@@ -123,7 +155,8 @@ fn row_ui(ui: &mut Ui, outcome: &Outcome, base: Option<&Outcome>, room: f32) {
     within(ui, room, |ui| cut_label(ui, name)).on_hover_text(&outcome.name);
     ui.label(format!("{:.3}", outcome.accuracy().value()))
         .on_hover_text(outcome.accuracy().to_string());
-    ui.label(format!("{:.0}", outcome.tokens()));
+    ui.label(format!("{:.0}", outcome.tokens()))
+        .on_hover_text(spent(outcome));
     match base.filter(|_| outcome.kind != Kind::Base) {
         Some(base) => {
             let (fixed, broken, p) = outcome.against(base);

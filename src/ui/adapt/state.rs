@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::kept::KeptState;
 use super::process::start;
+use super::progress::{Pace, share_done};
 use super::reading::ShownAdaptation;
 use crate::adapt::folder::fingerprint;
 use crate::adapt::spec::{AdaptSpec, PRESETS, preset};
@@ -46,6 +48,8 @@ pub struct AdaptView {
     pub shows_results: bool,
     /// What the user should know.
     pub message: Option<String>,
+    pub(super) kept: KeptState,
+    pub(super) pace: Pace,
     running: Option<Process>,
     answers: Background<Result<ShownAdaptation>>,
     is_reading: bool,
@@ -66,6 +70,8 @@ impl AdaptView {
             shown: None,
             shows_results: has_shown,
             message: None,
+            kept: KeptState::new(threads),
+            pace: Pace::new(),
             running: None,
             answers: Background::new(threads),
             is_reading: false,
@@ -115,6 +121,7 @@ impl AdaptView {
             Ok((running, folder)) => {
                 self.running = Some(running);
                 self.shows_results = true;
+                self.pace = Pace::new();
                 if self.settings.folder.as_ref() != Some(&folder) {
                     self.shown = None;
                 }
@@ -138,7 +145,12 @@ impl AdaptView {
         for answer in self.answers.answers() {
             self.is_reading = false;
             match answer {
-                Ok(shown) => self.shown = Some(shown),
+                Ok(shown) => {
+                    if self.running.is_some() {
+                        self.pace.see(share_done(&shown));
+                    }
+                    self.shown = Some(shown);
+                }
                 // A folder is empty until its process has begun.
                 Err(error) if self.running.is_none() => self.message = Some(error.to_string()),
                 Err(_) => {}
@@ -150,7 +162,7 @@ impl AdaptView {
             self.message = match ended {
                 Ended::Done => None,
                 Ended::Stopped => {
-                    Some("Stopped and saved; adapting again goes on from here".into())
+                    Some(tr!("Stopped and saved; adapting again goes on from here").into())
                 }
                 Ended::Failed(reason) => Some(reason),
             };
@@ -158,6 +170,7 @@ impl AdaptView {
         }
         if self.running.is_some() {
             if self.looked.is_none_or(|looked| looked.elapsed() > LOOK) {
+                self.pace.said = self.running.as_ref().and_then(Process::said);
                 self.read();
             }
             return Some(LOOK);

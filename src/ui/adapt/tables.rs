@@ -18,8 +18,13 @@ pub(super) fn of_words(shown: &ShownAdaptation) -> String {
     };
     let split = task.split.name().to_lowercase();
     match shown.outcomes.first() {
-        Some(of) => format!("{benchmark}, {split} split, n = {} items", of.right.len()),
-        None => format!("{benchmark}, {split} split"),
+        Some(of) => tr!(
+            "{benchmark}, {split} split, n = {n} items",
+            benchmark,
+            split,
+            n = of.right.len()
+        ),
+        None => tr!("{benchmark}, {split} split", benchmark, split),
     }
 }
 
@@ -112,6 +117,7 @@ mod tests {
             secs: 1.0,
             notes: Vec::new(),
             parts: Vec::new(),
+            is_capped: false,
         }
     }
 
@@ -144,6 +150,7 @@ mod tests {
             scores: Vec::new(),
             items: Vec::new(),
             n_guide_texts: 0,
+            states: Default::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use eframe::egui::{RichText, ScrollArea, Spinner, Ui};
 
+use super::progress::progress_ui;
 use super::results::results_ui;
 use super::setup::setup_ui;
 use super::state::AdaptView;
@@ -43,7 +44,7 @@ pub fn adapt_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
 
 /// What is set up, or what came of it, where there is no room for both.
 fn one_of_both_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
-    let choices = [(false, "Set up"), (true, "Results")];
+    let choices = [(false, tr!("Set up")), (true, tr!("Results"))];
     choice(ui, &mut view.shows_results, &choices);
     ui.add_space(4.0);
     match view.shows_results {
@@ -53,13 +54,16 @@ fn one_of_both_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
 }
 
 fn left_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
-    group_title(ui, "Adapt while answering");
+    group_title(ui, tr!("Adapt while answering"));
     weak_small(
         ui,
-        "The state moves while questions are answered. No label is read until the answers are scored.",
+        tr!(
+            "The state moves while questions are answered. No label is read until the answers are scored."
+        ),
     );
     ui.add_space(4.0);
-    let height = ui.available_height() - 64.0;
+    let below = if view.is_on() { 96.0 } else { 64.0 };
+    let height = ui.available_height() - below;
     ScrollArea::vertical()
         .id_salt("set up an adaptation")
         .max_height(height.max(80.0))
@@ -73,28 +77,37 @@ fn left_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
     ui.horizontal(|ui| {
         if view.is_on() {
             let is_stopping = view.is_stopping();
-            let stop = ui.add_enabled(!is_stopping, eframe::egui::Button::new("Stop and save"));
+            let stop = ui.add_enabled(
+                !is_stopping,
+                eframe::egui::Button::new(tr!("Stop and save")),
+            );
             if stop
-                .on_hover_text("What is done is kept; adapting again goes on from there")
+                .on_hover_text(tr!(
+                    "What is done is kept; adapting again goes on from there"
+                ))
                 .clicked()
             {
                 view.stop();
             }
             ui.add(Spinner::new().size(16.0));
             if is_stopping {
-                weak_small(ui, "saving");
+                weak_small(ui, tr!("saving"));
             }
         } else {
             let problem = view.draft.check().err();
-            let adapt = primary_button(ui, "Adapt the state", problem.is_none(), 130.0);
-            let adapt = adapt.on_hover_text(
-                "Adapts, answers, and measures everything that the same tokens buy without it",
-            );
+            let adapt = primary_button(ui, tr!("Adapt the state"), problem.is_none(), 130.0);
+            let adapt = adapt.on_hover_text(tr!(
+                "Adapts, answers, and measures everything that the same tokens buy without it"
+            ));
             if adapt.clicked() {
                 view.start(&workspace.runs_dir);
             }
         }
     });
+    if view.is_on() {
+        progress_ui(ui, view.shown.as_ref(), &view.pace);
+        return;
+    }
     let bad = palette(ui.visuals()).bad;
     if let Some(problem) = view.draft.check().err() {
         cut_label(ui, RichText::new(problem.to_string()).small().color(bad));
@@ -105,15 +118,20 @@ fn left_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
 
 fn right_ui(ui: &mut Ui, view: &mut AdaptView) {
     let AdaptView {
-        shown, settings, ..
+        shown,
+        settings,
+        kept,
+        ..
     } = view;
     match shown {
-        Some(shown) => results_ui(ui, shown, settings),
+        Some(shown) => results_ui(ui, shown, settings, kept),
         None => empty_state(
             ui,
-            "No adaptation yet",
-            "Choose questions and an objective at the left, then press Adapt the state. Accuracy is drawn \
-             against the tokens that it cost, with voting and other baselines beside it.",
+            tr!("No adaptation yet"),
+            tr!(
+                "Choose questions and an objective at the left, then press Adapt the state. Accuracy is drawn \
+             against the tokens that it cost, with voting and other baselines beside it."
+            ),
         ),
     }
 }

@@ -6,6 +6,7 @@ use eframe::egui::{Context, ViewportCommand};
 
 use super::App;
 use crate::error::Result;
+use crate::language::{Language, choose};
 use crate::persist::command_line::command_line;
 use crate::persist::presets::preset;
 use crate::persist::spec_file::print_spec;
@@ -16,6 +17,7 @@ use crate::runs::run::Run;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
 use crate::tuning::spec::StartState;
+use crate::ui::compare::paired_rows::Comparisons;
 use crate::ui::config::origin::DraftOrigin;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::mix::MixDialog;
@@ -48,16 +50,16 @@ impl App {
                     .apply(action, &workspace.draft, &workspace.runs_dir);
             }
             Action::Pause(run) => match self.sweep.under_way(&run) {
-                Some(_) => self.tell_sweep(SweepCommand::Pause, "is paused"),
+                Some(_) => self.tell_sweep(SweepCommand::Pause, tr!("is paused")),
                 None => workspace.send(Command::Pause(run)),
             },
             Action::Resume(run) => match self.sweep.under_way(&run) {
-                Some(_) => self.tell_sweep(SweepCommand::Resume, "is resumed"),
+                Some(_) => self.tell_sweep(SweepCommand::Resume, tr!("is resumed")),
                 None => workspace.send(Command::Resume(run)),
             },
             Action::Stop(run) => match self.sweep.under_way(&run) {
                 Some(task) => {
-                    let what = format!("continues without {}, which is saved", run.0);
+                    let what = tr!("continues without {}, which is saved", run.0);
                     self.tell_sweep(SweepCommand::Skip(task), &what);
                 }
                 None => workspace.send(Command::Stop(run)),
@@ -120,9 +122,13 @@ impl App {
             Action::Select(run) => workspace.selection.select_only(&run),
             Action::SelectAll(runs) => workspace.selection.select_all(runs),
             Action::OpenExport(run) => {
-                self.export.open = workspace.store.get(&run).map(ExportDialog::new);
+                // What is being fitted stays in sight.
+                if !self.export.is_folding() {
+                    self.export.open = workspace.store.get(&run).map(ExportDialog::new);
+                }
             }
             Action::Export => self.export.export(),
+            Action::StopFolding => self.export.stop_folding(),
             Action::OpenMix(run) => {
                 let mut chosen = workspace.selection.selected.clone();
                 if !chosen.contains(&run) {
@@ -159,6 +165,8 @@ impl App {
             Action::Generate => self.playground.generate(workspace),
             Action::Blind(action) => self.playground.blind(action, workspace),
             Action::StopGenerating => self.playground.stop(workspace),
+            Action::SaveChat(side) => self.playground.open_saving(side, workspace),
+            Action::WriteChat { overwrite } => self.playground.save_chat(overwrite, workspace),
             Action::MeasureDistances => self.config.measure_distances(workspace),
             Action::TogglePalette => {
                 self.shell.palette = match self.shell.palette {
@@ -221,6 +229,7 @@ impl App {
                 self.config.goes_to = Some(path);
             }
             Action::ResetField(path) => self.config.reset_field(path, workspace),
+            Action::Choose(what @ PathFor::Chat) => workspace.choose(what, "chat"),
             Action::Choose(what) => workspace.choose(what, &workspace.draft.name),
             Action::CopySweepRon => {
                 let sweep = self.sweep.spec(&workspace.draft);
@@ -239,6 +248,12 @@ impl App {
                 self.shell.dock.open(Tab::Items);
             }
             Action::SaveTable(table, name) => workspace.save_table(*table, &name),
+            Action::SetLanguage(language) => {
+                self.shell.language = language;
+                choose(language.unwrap_or_else(Language::of_system));
+                // Its rows are made of texts.
+                self.compare = Comparisons::default();
+            }
             Action::SetAppearance(appearance) => {
                 self.shell.appearance = appearance;
                 appearance.apply(ctx);
@@ -283,7 +298,7 @@ impl App {
     /// Sends the active sweep a command about a run, and tells the user what it does.
     fn tell_sweep(&mut self, command: SweepCommand, what: &str) {
         if let Some(sweep) = self.sweep.on() {
-            let text = format!("The sweep {} {what}", sweep.plan.sweep.name);
+            let text = tr!("The sweep {} {what}", sweep.plan.sweep.name, what);
             self.workspace.notify(Notice::info(text));
         }
         let tell = SweepAction::Tell(command);
@@ -295,9 +310,10 @@ impl App {
         if let Some(sweep) = self.sweep.on()
             && sweep.task_of(run).is_some()
         {
-            let text = format!(
+            let text = tr!(
                 "{} belongs to the sweep {}, which is running; stop the sweep before you resume the run alone",
-                run.0, sweep.plan.sweep.name
+                run.0,
+                sweep.plan.sweep.name
             );
             return self.workspace.notify(Notice::error(text));
         }
@@ -327,7 +343,7 @@ fn copy(text: Result<String>, workspace: &mut Workspace, ctx: &Context) {
     match text {
         Ok(text) => {
             ctx.copy_text(text);
-            workspace.notify(Notice::info("Copied to the clipboard".into()));
+            workspace.notify(Notice::info(tr!("Copied to the clipboard").into()));
         }
         Err(error) => workspace.complain(&error),
     }

@@ -7,6 +7,7 @@ use super::App;
 use crate::data::{Template, fitting_template};
 use crate::error::Result;
 use crate::format::shown;
+use crate::language::in_english;
 use crate::persist::spec_file::print_commented_spec;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::runs::RunStore;
@@ -41,7 +42,7 @@ impl App {
         self.mix.take_answers();
         match self.models.take_answers() {
             Some(Ok(path)) => {
-                let text = format!("{} is here, and the configuration uses it", shown(&path));
+                let text = tr!("{} is here, and the configuration uses it", shown(&path));
                 self.workspace.notify(Notice::info(text));
                 self.use_path(PathFor::Checkpoint, path);
             }
@@ -74,7 +75,7 @@ impl App {
         if let Some(base) = self.sweep.base.take() {
             self.config.origin = None;
             self.workspace.draft = *base;
-            let text = "The sweep is loaded, and the configuration is its base run";
+            let text = tr!("The sweep is loaded, and the configuration is its base run");
             self.workspace.notify(Notice::info(text.into()));
         }
     }
@@ -154,21 +155,22 @@ impl App {
             }
             PathFor::Picture => self.shell.pictures.save_asked(path, &self.workspace),
             PathFor::Export => self.export.export_to(&path),
+            PathFor::Chat => self.playground.saving.save_to(path),
             PathFor::Numbers => self.export.write_numbers(path, &self.workspace),
             PathFor::Diagnostics => self.export.write_diagnostics(path, &self.workspace),
             PathFor::Report => {
                 let runs = self.export.take_runs(&self.workspace.store);
                 let svg = |metric| self.tune.svg(metric, &runs, &self.workspace);
                 let charts: Vec<Metric> = self.tune.layouts.now.metrics().collect();
-                let page = report(&runs, &charts, svg);
-                let saved = format!("Saved {}", shown(&path));
+                let page = in_english(|| report(&runs, &charts, svg));
+                let saved = tr!("Saved {}", shown(&path));
                 self.workspace
                     .start_quietly(move || page.write(&path).map(|()| Some(saved)));
             }
             PathFor::Svg(metric) => {
                 let runs = self.export.take_runs(&self.workspace.store);
                 let svg = self.tune.svg(metric, &runs, &self.workspace);
-                let saved = format!("Saved {}", shown(&path));
+                let saved = tr!("Saved {}", shown(&path));
                 self.workspace
                     .start_quietly(move || write_text(&path, &svg).map(|()| Some(saved)));
             }
@@ -180,7 +182,7 @@ impl App {
         match saved {
             Ok(()) => self
                 .workspace
-                .notify(Notice::info(format!("Saved {}", shown(path)))),
+                .notify(Notice::info(tr!("Saved {}", shown(path)))),
             Err(error) => self.workspace.notify(Notice::error(error.to_string())),
         }
     }

@@ -103,8 +103,9 @@ impl App {
             match kept {
                 PersistedRequest::Start(text) => match QueueRequest::from_text(&text) {
                     Ok(asked) => self.workspace.queue.push(asked),
-                    Err(error) => self.workspace.notify(Notice::error(format!(
-                        "this version cannot read a queued run, {error}"
+                    Err(error) => self.workspace.notify(Notice::error(tr!(
+                        "this version cannot read a queued run, {error}",
+                        error
                     ))),
                 },
                 PersistedRequest::ResumeFromDisk(run) => self.resume_from_disk(&run),

@@ -62,7 +62,9 @@ impl Dropped {
                 })
             }
             _ => {
-                let reason = "is not a supported file; drop a model (.pth, .safetensors, .st, .gguf, .bin or its folder), a state, a vocabulary (.txt), a data set (.jsonl, .json, .csv), a specification (.ron) or a run's folder";
+                let reason = tr!(
+                    "is not a supported file; drop a model (.pth, .safetensors, .st, .gguf, .bin or its folder), a state, a vocabulary (.txt), a data set (.jsonl, .json, .csv), a specification (.ron) or a run's folder"
+                );
                 Err(Error::input(path, "kind", reason))
             }
         }
@@ -71,7 +73,7 @@ impl Dropped {
 
 /// Whether a file is meant as a sweep, be it right or not.
 fn looks_like_sweep(path: &Path) -> bool {
-    let text = read_text(path, 1 << 20, "a sweep is a short RON file").unwrap_or_default();
+    let text = read_text(path, 1 << 20, tr!("a sweep is a short RON file")).unwrap_or_default();
     let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
     words.any(|word| word == "parts:" || word.starts_with("parts:"))
 }

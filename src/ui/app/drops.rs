@@ -51,19 +51,19 @@ impl App {
             Dropped::Spec(spec) => {
                 self.config.origin = None;
                 *draft = *spec;
-                "The configuration is loaded from the file"
+                tr!("The configuration is loaded from the file")
             }
             Dropped::Model(path) => {
                 draft.model.checkpoint = CheckpointSource::File(path);
-                "The configuration uses this model file"
+                tr!("The configuration uses this model file")
             }
             Dropped::Vocabulary(path) => {
                 draft.model.vocabulary = VocabularySource::File(path);
-                "The configuration uses this vocabulary file"
+                tr!("The configuration uses this vocabulary file")
             }
             Dropped::State(path) => {
                 start_from(&mut draft.method, path);
-                "The configuration starts from this state"
+                tr!("The configuration starts from this state")
             }
             Dropped::Texts(path) => {
                 let (validation, template) = match &draft.data.source {
@@ -80,7 +80,7 @@ impl App {
                     validation,
                     template,
                 };
-                "The configuration trains on this file"
+                tr!("The configuration trains on this file")
             }
         };
         self.shell.shows_form = true;

@@ -76,7 +76,7 @@ impl App {
                     self.import.none_is_on();
                     self.config.measures = false;
                     self.rate_search
-                        .none_is_on("search cancelled", &mut self.workspace);
+                        .none_is_on(tr!("search cancelled"), &mut self.workspace);
                 }
             }
             Some(News::Diagnosed(diagnosis)) => {
@@ -106,17 +106,17 @@ impl App {
         self.workspace.worker = None;
         self.workspace.queue.worker_gone();
         self.import.none_is_on();
-        let why = "the worker stopped; restart it and resume the run";
+        let why = tr!("the worker stopped; restart it and resume the run");
         let sweep = &self.sweep;
         let is_elsewhere = |run: &RunId| sweep.under_way(run).is_some();
         self.workspace.store.worker_gone(why, is_elsewhere);
         self.rate_search
-            .none_is_on("the worker stopped; restart it", &mut self.workspace);
+            .none_is_on(tr!("the worker stopped; restart it"), &mut self.workspace);
         // On the way out it ends because it was told to.
         if self.closing.stage == Closing::Saving {
             return;
         }
-        let text = "The worker stopped. Saved files are safe, and runs can be resumed.";
+        let text = tr!("The worker stopped. Saved files are safe, and runs can be resumed.");
         self.workspace
             .notify(Notice::error(text.into()).with(Remedy::RestartWorker));
     }

@@ -1,8 +1,8 @@
 //! Where the panels stand in the window, and the views between them.
 
 use eframe::egui::{
-    Align, Button, CentralPanel, Color32, ComboBox, FontId, Frame, Id, Layout, Margin, Panel,
-    PointerButton, RichText, ScrollArea, Sense, Ui, vec2,
+    Align, Button, CentralPanel, Color32, FontId, Frame, Id, Layout, Margin, Panel, PointerButton,
+    RichText, ScrollArea, Sense, Ui, vec2,
 };
 
 use super::App;
@@ -23,6 +23,7 @@ use crate::ui::dialogs::sampling::view::sampling_ui;
 use crate::ui::dialogs::scoring::view::score_ui;
 use crate::ui::dialogs::state_import::view::import_ui;
 use crate::ui::items::view::items_ui;
+use crate::ui::playground::saving_view::saving_ui;
 use crate::ui::playground::view::playground_ui;
 use crate::ui::runs::details::view::details_ui;
 use crate::ui::runs::labels::labels_ui;
@@ -36,11 +37,12 @@ use crate::ui::shell::areas::Area;
 use crate::ui::shell::closing::Closing;
 use crate::ui::shell::docking::tabs::{docked_ui, view_menu_ui};
 use crate::ui::shell::log_panel::log_panel_ui;
+use crate::ui::shell::look::look_ui;
 use crate::ui::shell::messages::{closing_ui, notices_ui, shortcuts_ui};
 use crate::ui::shell::palette::{PaletteContext, palette_ui};
 use crate::ui::shell::state::Shell;
 use crate::ui::shell::status_bar::status_bar_ui;
-use crate::ui::shell::theme::{Appearance, MARGIN, palette};
+use crate::ui::shell::theme::{MARGIN, palette};
 use crate::ui::states::view::states_ui;
 use crate::ui::sweep::view::sweep_ui;
 use crate::ui::tune::view::tune_ui;
@@ -237,6 +239,7 @@ impl App {
             || self.runs.editing.is_some()
             || self.runs.details.open.is_some()
             || self.export.open.is_some()
+            || self.playground.saving.open.is_some()
             || self.import.open.is_some()
             || self.mix.open.is_some()
             || self.sampling.open.is_some()
@@ -257,7 +260,8 @@ impl App {
         actions.extend(labels_ui(ctx, &mut self.runs.editing));
         let details = &mut self.runs.details.open;
         actions.extend(details_ui(ctx, details, &self.workspace.store));
-        actions.extend(export_ui(ctx, &mut self.export.open));
+        actions.extend(export_ui(ctx, &mut self.export));
+        actions.extend(saving_ui(ctx, &mut self.playground.saving.open));
         actions.extend(mix_ui(ctx, &mut self.mix.open));
         actions.extend(sampling_ui(ctx, &mut self.sampling));
         let room = self.config.forecast.room(&self.workspace.draft);
@@ -320,16 +324,13 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
             if label.drag_started_by(PointerButton::Primary) {
                 shell.dock.drag(tab, ui.ctx());
             }
-            let hint = format!(
-                "{}. Drag it into the centre to see two views side by side, or right-click for a menu",
-                tab.purpose()
-            );
+            let hint = tr!("{}. Drag it into the centre to see two views side by side, or right-click for a menu", tab.purpose());
             if label.on_hover_text(hint).clicked() {
                 actions.push(Action::Open(tab));
             }
         }
         if !in_menu.is_empty() {
-            ui.menu_button(RichText::new("Views").size(TAB_SIZE), |ui| {
+            ui.menu_button(RichText::new(tr!("Views")).size(TAB_SIZE), |ui| {
                 for &tab in in_menu {
                     let is_shown = shell.dock.shows(tab);
                     let label = ui.selectable_label(is_shown, tab.name());
@@ -341,25 +342,14 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
             });
         }
         let right = from_right(ui, |ui| {
-            if ui.button("?").on_hover_text("Keyboard shortcuts").clicked() {
+            if ui.button("?").on_hover_text(tr!("Keyboard shortcuts")).clicked() {
                 actions.push(Action::ToggleShortcuts);
             }
-            let look = ComboBox::from_id_salt("look")
-                .width(76.0)
-                .selected_text(shell.appearance.name());
-            let look = look.show_ui(ui, |ui| {
-                for appearance in Appearance::ALL {
-                    let is_chosen = shell.appearance == appearance;
-                    if ui.selectable_label(is_chosen, appearance.name()).clicked() {
-                        actions.push(Action::SetAppearance(appearance));
-                    }
-                }
-            });
-            look.response.on_hover_text("Theme");
+            actions.extend(look_ui(ui, shell));
             ui.separator();
-            ui.toggle_value(&mut shell.shows_form, "Configuration");
-            ui.toggle_value(&mut shell.shows_log, "Log");
-            ui.toggle_value(&mut shell.shows_runs, "Runs");
+            ui.toggle_value(&mut shell.shows_form, tr!("Configuration"));
+            ui.toggle_value(&mut shell.shows_log, tr!("Log"));
+            ui.toggle_value(&mut shell.shows_runs, tr!("Runs"));
             ui.min_rect().width()
         });
         ui.data_mut(|data| data.insert_temp(right_id(), right));
@@ -392,7 +382,7 @@ fn n_in_row(ui: &Ui) -> usize {
     if all - 2.0 * spacing.item_spacing.x <= room {
         return Tab::ALL.len();
     }
-    room -= width("Views");
+    room -= width(tr!("Views"));
     let fits = |tab: &Tab| {
         room -= width(tab.name());
         room >= 0.0

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::language::Language;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::ui::adapt::state::AdaptSettings;
@@ -30,6 +31,8 @@ use crate::ui::tune::plot_settings::PlotSettings;
 pub struct SavedState {
     /// Light or dark.
     pub appearance: Appearance,
+    /// The language that was chosen in the window; none: that of the system.
+    pub language: Option<Language>,
     /// Where the views of the centre stand.
     pub dock: Dock,
     /// Runs that are looked at, in the order of choosing; the last is the one
@@ -90,6 +93,7 @@ impl Default for SavedState {
     fn default() -> Self {
         Self {
             appearance: Appearance::default(),
+            language: None,
             dock: Dock::default(),
             selected: Vec::new(),
             colours: BTreeMap::new(),
@@ -134,6 +138,7 @@ impl SavedState {
     pub(super) fn shell(&self) -> Shell {
         Shell {
             appearance: self.appearance,
+            language: self.language,
             dock: self.dock.clone(),
             shows_runs: self.shows_runs,
             shows_form: self.shows_form,

@@ -15,7 +15,8 @@ use crate::ui::widgets::controls::{cut_label, group_title};
 pub fn benchmark_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], selection: &Selection) {
     ui.horizontal(|ui| {
         group_title(ui, benchmark);
-        let what = "share of correct answers, with 95% intervals (Wilson) and the number of items";
+        let what =
+            tr!("share of correct answers, with 95% intervals (Wilson) and the number of items");
         cut_label(ui, RichText::new(what).small().weak()).on_hover_text(what);
     });
     let groups: Vec<BarGroup> = runs
@@ -46,6 +47,6 @@ pub fn later_evaluations_ui(
             bars: bars.clone(),
         })
         .collect();
-    accuracy_bars_ui(ui, &format!("{title}, measured later"), &groups);
+    accuracy_bars_ui(ui, &tr!("{title}, measured later", title), &groups);
     ui.add_space(GAP);
 }

@@ -43,8 +43,8 @@ pub fn costs_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], selection: &Selecti
     let id = Id::unique("cost axis");
     let mut cost = ui.data(|data| data.get_temp(id)).unwrap_or_default();
     ui.horizontal(|ui| {
-        group_title(ui, &format!("{benchmark}, cost"));
-        weak_small(ui, "tuned accuracy against");
+        group_title(ui, &tr!("{benchmark}, cost", benchmark));
+        weak_small(ui, tr!("tuned accuracy against"));
         let combo = ComboBox::from_id_salt(("cost", benchmark))
             .width(170.0)
             .selected_text(Cost::name(cost));
@@ -54,7 +54,7 @@ pub fn costs_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], selection: &Selecti
                     ui.selectable_value(&mut cost, other, other.name());
                 }
             });
-            let hint = "The line joins the runs that no other one beats: none is as cheap and better, or as good and cheaper.";
+            let hint = tr!("The line joins the runs that no other one beats: none is as cheap and better, or as good and cheaper.");
             shown.response.on_hover_text(hint);
         });
     });
@@ -75,7 +75,7 @@ pub fn costs_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], selection: &Selecti
     charts::leaves(ui, of, whole, || costs_table(benchmark, cost, &points));
     charts::menu(&response, of);
     if points.len() < runs.len() {
-        weak_small(ui, "Runs without such a number are left out.");
+        weak_small(ui, tr!("Runs without such a number are left out."));
     }
     ui.add_space(GAP);
 }
@@ -118,7 +118,7 @@ fn plot_ui(
 ) -> (Rect, Response) {
     let size = vec2(ui.available_width().clamp(200.0, 620.0), HEIGHT);
     let (rect, response) = ui.allocate_exact_size(size, Sense::CLICK);
-    let name = format!("Accuracy on {benchmark} against {}", cost.name());
+    let name = tr!("Accuracy on {benchmark} against {}", cost.name(), benchmark);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
     let plot = Rect::from_min_max(rect.min + vec2(LEFT, 6.0), rect.max - vec2(12.0, BOTTOM));
     let colours = palette(ui.visuals());
@@ -126,7 +126,7 @@ fn plot_ui(
     painter.rect_filled(plot, 4.0, colours.sunken);
     if points.is_empty() {
         let font = FontId::proportional(13.0);
-        let text = "No run has this number";
+        let text = tr!("No run has this number");
         painter.text(
             plot.center(),
             Align2::CENTER_CENTER,
@@ -189,10 +189,10 @@ fn plot_ui(
     let near = placed.iter().map(|(of, at)| (*of, at.distance(pointer)));
     let near = near.filter(|(_, distance)| *distance < REACH);
     if let Some((of, _)) = near.min_by(|a, b| a.1.total_cmp(&b.1)) {
-        let text = format!(
-            "{}\naccuracy {:.3}\n{} {}",
+        let text = tr!(
+            "{}\naccuracy {}\n{} {}",
             of.run.title(),
-            of.accuracy,
+            format_args!("{:.3}", of.accuracy),
             cost.name(),
             number(of.cost)
         );

@@ -100,7 +100,7 @@ fn by_benchmark<'a>(
             let conditions = &file.evaluation.conditions;
             let mut title = format!("{}, {}", conditions.name(), conditions.split);
             if let Some(cap) = conditions.max_new_tokens {
-                title += &format!(", answers of at most {cap} tokens");
+                title += &tr!(", answers of at most {cap} tokens", cap);
             }
             groups.entry(title).or_default().push(RunEvaluation {
                 run,
@@ -219,7 +219,7 @@ fn seed_rows(shown: &[RunEvaluation<'_>], rule: Rule, figure: &'static str) -> V
             let mean = mean_interval95(&shares)?;
             Some(PairedRow {
                 run: None,
-                name: format!("mean of {} runs like {first}", mean.n),
+                name: tr!("mean of {} runs like {first}", mean.n, first),
                 evaluation,
                 figure,
                 written: None,
@@ -265,8 +265,8 @@ pub fn table(groups: &[(String, Vec<PairedRow>)], baseline: &str) -> Table {
         "ended",
         "extracted",
         "difference",
-        "fixed",
-        "broken",
+        tr!("fixed"),
+        tr!("broken"),
         "p",
     ];
     let share = |of: Option<f64>| of.map_or(Cell::Empty, |of| Cell::number(of, 3));

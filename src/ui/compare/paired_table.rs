@@ -5,6 +5,7 @@ use eframe::egui::{Align, FontId, FontSelection, Rect, RichText, ScrollArea, Ui,
 
 use super::paired_rows::{Against, PairedRow, difference};
 use crate::bench::Change;
+use crate::language;
 use crate::report::Estimate;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::evaluations::{Compared, ItemsPair};
@@ -23,44 +24,50 @@ const WHOLE_UP_TO: usize = 100;
 /// in which those fit.
 const COLUMNS: [(&str, &str, Align, f32); 8] = [
     (
-        "Run",
-        "The run, what was evaluated, and the rule for correct answers",
+        mark!("Run"),
+        mark!("The run, what was evaluated, and the rule for correct answers"),
         Align::Min,
         104.0,
     ),
     (
-        "Accuracy",
-        "With its 95% interval (Wilson) and the number of items; for means of runs, Student's t over runs",
+        mark!("Accuracy"),
+        mark!(
+            "With its 95% interval (Wilson) and the number of items; for means of runs, Student's t over runs"
+        ),
         Align::Min,
         142.0,
     ),
     (
-        "Ended",
-        "The share of written answers that the model ended itself (the others were cut off); below it, the share from which an answer could be read",
+        mark!("Ended"),
+        mark!(
+            "The share of written answers that the model ended itself (the others were cut off); below it, the share from which an answer could be read"
+        ),
         Align::Min,
         46.0,
     ),
     (
-        "Difference",
-        "Difference to the baseline, with its 95% bootstrap interval over items",
+        mark!("Difference"),
+        mark!("Difference to the baseline, with its 95% bootstrap interval over items"),
         Align::Min,
         112.0,
     ),
     (
-        "Fixed",
-        "Items that the baseline answers wrongly and this one correctly",
+        mark!("Fixed"),
+        mark!("Items that the baseline answers wrongly and this one correctly"),
         Align::Max,
         38.0,
     ),
     (
-        "Broken",
-        "Items that the baseline answers correctly and this one wrongly",
+        mark!("Broken"),
+        mark!("Items that the baseline answers correctly and this one wrongly"),
         Align::Max,
         42.0,
     ),
     (
         "p",
-        "McNemar's exact test, two-sided: the probability of a split at least this uneven by chance",
+        mark!(
+            "McNemar's exact test, two-sided: the probability of a split at least this uneven by chance"
+        ),
         Align::Max,
         42.0,
     ),
@@ -83,7 +90,8 @@ pub fn paired_table_ui(
         columns.row_ui(ui, HEADING_HEIGHT, false, |cells| {
             for (title, what, align, _) in COLUMNS.iter().filter(|(title, ..)| !title.is_empty()) {
                 cells.cell(*align, |ui| {
-                    cut_label(ui, RichText::new(*title).small().weak()).on_hover_text(*what);
+                    let title = RichText::new(language::text(title)).small().weak();
+                    cut_label(ui, title).on_hover_text(language::text(what));
                 });
             }
         });
@@ -116,7 +124,7 @@ fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, selection: &Selection) -> Opti
         Against::Baseline(Compared::Done(comparison)) => comparison,
         Against::Baseline(Compared::Refused(reason)) => {
             cells.cell(Align::Min, |ui| {
-                ui.label(RichText::new("not comparable").weak())
+                ui.label(RichText::new(tr!("not comparable")).weak())
                     .on_hover_text(reason);
             });
             return None;
@@ -127,7 +135,7 @@ fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, selection: &Selection) -> Opti
         }
         Against::IsBaseline => {
             cells.cell(Align::Min, |ui| {
-                ui.label(RichText::new("the baseline").weak());
+                ui.label(RichText::new(tr!("the baseline")).weak());
             });
             return None;
         }
@@ -150,8 +158,8 @@ fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, selection: &Selection) -> Opti
         cells.cell(Align::Max, |ui| ui.monospace(text));
     }
     let pair = row.pair.as_ref()?;
-    let button = cells.cell(Align::Max, |ui| ui.small_button("Items"));
-    let button = button.on_hover_text("Show the items that were fixed and broken");
+    let button = cells.cell(Align::Max, |ui| ui.small_button(tr!("Items")));
+    let button = button.on_hover_text(tr!("Show the items that were fixed and broken"));
     button.clicked().then(|| {
         Action::LookAtItems(ItemsPair {
             first: Some(pair.first.path.clone()),
@@ -177,11 +185,11 @@ fn name_ui(ui: &mut Ui, row: &PairedRow, selection: &Selection) {
 /// The share with its number of items, and below it the interval.
 fn accuracy_ui(ui: &mut Ui, of: &Estimate) {
     if of.n == 0 {
-        ui.label(RichText::new("no items").weak());
+        ui.label(RichText::new(tr!("no items")).weak());
         return;
     }
     let n = match of.n_total > of.n {
-        true => format!("  n = {} of {}", of.n, of.n_total),
+        true => tr!("  n = {} of {}", of.n, of.n_total),
         false => format!("  n = {}", of.n),
     };
     // One text, so that both stand on one line with what is in the next cells.

@@ -13,14 +13,14 @@ const DASH: [f32; 2] = [4.0, 3.0];
 
 /// Draws the section.
 pub fn reported_ui(ui: &mut Ui) {
-    let title = "Reported by the paper, not measured here";
+    let title = tr!("Reported by the paper, not measured here");
     // Not indented, so that it has the axis of the bars above.
     CollapsingHeader::new(title).default_open(true).show_unindented(ui, |ui| {
         weak_small(
             ui,
-            "From arXiv 2504.05097: official benchmarks and a model that is not public, without \
+            tr!("From arXiv 2504.05097: official benchmarks and a model that is not public, without \
              items, intervals or prompts. Not comparable with the figures above. We know no \
-             figures for WinoGrande and ARC.",
+             figures for WinoGrande and ARC."),
         );
         for reported in &PAPER {
             let Reported {
@@ -28,13 +28,13 @@ pub fn reported_ui(ui: &mut Ui) {
                 untuned,
                 best,
             } = reported;
-            let bars = [("untuned", untuned), ("best method", best)];
+            let bars = [(tr!("untuned"), untuned), (tr!("best method"), best)];
             let known: Vec<(&str, f64)> = bars
                 .iter()
                 .filter_map(|(name, share)| Some((*name, (**share)?)))
                 .collect();
             if known.is_empty() {
-                weak_small(ui, format!("{}  no figures known", benchmark.title()));
+                weak_small(ui, tr!("{}  no figures known", benchmark.title()));
             }
             for (name, percent) in known {
                 bar_ui(ui, benchmark.title(), name, percent);
@@ -50,7 +50,11 @@ fn bar_ui(ui: &mut Ui, benchmark: &str, name: &str, percent: f64) {
     named(
         &response,
         Role::Image,
-        &format!("{label}, reported {percent:.1} percent"),
+        &tr!(
+            "{label}, reported {percent} percent",
+            label,
+            percent = format_args!("{percent:.1}")
+        ),
     );
     let palette = palette(ui.visuals());
     let painter = ui.painter();

@@ -28,16 +28,16 @@ pub fn spec_differences_ui(ui: &mut Ui, runs: &[&Run], selection: &Selection) {
     let specs: Vec<_> = shown.iter().map(|run| &run.spec).collect();
     let differences = spec_difference(&specs);
     ui.horizontal(|ui| {
-        group_title(ui, "Settings that differ");
+        group_title(ui, tr!("Settings that differ"));
         if shown.len() < runs.len() {
             weak_small(
                 ui,
-                format!("of the last {} of {} runs", shown.len(), runs.len()),
+                tr!("of the last {} of {} runs", shown.len(), runs.len()),
             );
         }
     });
     if differences.is_empty() {
-        weak_small(ui, "None. These runs have the same specification.");
+        weak_small(ui, tr!("None. These runs have the same specification."));
         return;
     }
     let room = ui.available_width();
@@ -50,7 +50,7 @@ pub fn spec_differences_ui(ui: &mut Ui, runs: &[&Run], selection: &Selection) {
         ui.spacing_mut().item_spacing.y = 0.0;
         columns.row_ui(ui, ROW_HEIGHT, false, |cells| {
             cells.cell(Align::Min, |ui| {
-                ui.label(RichText::new("Setting").small().weak());
+                ui.label(RichText::new(tr!("Setting")).small().weak());
             });
             for run in shown {
                 cells.cell(Align::Min, |ui| {

@@ -39,12 +39,12 @@ pub fn compared_steps_ui(
     if steps.is_empty() {
         return;
     }
-    let title = format!("{title}, by steps");
+    let title = tr!("{title}, by steps", title);
     ui.horizontal(|ui| {
         group_title(ui, &title);
         weak_small(
             ui,
-            "tuned accuracy by the steps of the gold answer, with 95% intervals",
+            tr!("tuned accuracy by the steps of the gold answer, with 95% intervals"),
         );
     });
     let groups: Vec<BarGroup> = steps

@@ -49,11 +49,13 @@ pub fn compare_ui(
     if n_without == runs.len() && !runs.iter().any(has_files) {
         empty_state(
             ui,
-            "No results yet",
-            "Select runs on the left, several with Ctrl or Shift. Runs with a measured accuracy are compared here.",
+            tr!("No results yet"),
+            tr!(
+                "Select runs on the left, several with Ctrl or Shift. Runs with a measured accuracy are compared here."
+            ),
         );
         if let Some(run) = runs.last().filter(|run| run.status.is_over()) {
-            let measure = |ui: &mut Ui| primary_button(ui, "Measure accuracy…", true, 170.0);
+            let measure = |ui: &mut Ui| primary_button(ui, tr!("Measure accuracy…"), true, 170.0);
             let pressed = ui.vertical_centered(measure).inner;
             if pressed.on_hover_text(run.title()).clicked() {
                 actions.push(Action::OpenScoring(run.id.clone()));
@@ -79,7 +81,7 @@ pub fn compare_ui(
         if selection.selected.len() == 1 {
             weak_small(
                 ui,
-                "Select more runs on the left with Ctrl or Shift to compare them.",
+                tr!("Select more runs on the left with Ctrl or Shift to compare them."),
             );
         }
         for (benchmark, runs) in &bars {
@@ -108,15 +110,15 @@ pub fn compare_ui(
             .filter(|run| measured.files(&run.id).is_none())
             .count();
         if n_waiting > 0 {
-            weak_small(ui, "Reading the items of the evaluations…");
+            weak_small(ui, tr!("Reading the items of the evaluations…"));
         }
         if n_without > 0 {
             let text = if n_without == 1 {
-                "1 selected run has".into()
+                tr!("1 selected run has").into()
             } else {
-                format!("{n_without} selected runs have")
+                tr!("{n_without} selected runs have", n_without)
             };
-            weak_small(ui, format!("{text} no accuracy yet."));
+            weak_small(ui, tr!("{text} no accuracy yet.", text));
         }
         spec_differences_ui(ui, &runs, selection);
         ui.add_space(GAP);
@@ -134,8 +136,8 @@ fn heading_ui(
 ) -> Option<Action> {
     let mut action = None;
     ui.horizontal(|ui| {
-        let label = ui.label("Baseline");
-        let own = "each run's own untuned model";
+        let label = ui.label(tr!("Baseline"));
+        let own = tr!("each run's own untuned model");
         let shown = match &selection.baseline {
             None => own.to_owned(),
             Some(id) => id.0.clone(),
@@ -157,12 +159,12 @@ fn heading_ui(
             }
         }));
         combo.response.labelled_by(label.id).on_hover_text(
-            "Baseline for differences. A run chosen here stays the baseline when the selection changes.",
+            tr!("Baseline for differences. A run chosen here stays the baseline when the selection changes."),
         );
         from_right(ui, |ui| {
             let has_rows = groups.iter().any(|(_, rows)| !rows.is_empty());
-            let button = ui.add_enabled(has_rows, eframe::egui::Button::new("Export table…"));
-            let button = button.on_hover_text("As .csv, .json, .tex, .md or .txt");
+            let button = ui.add_enabled(has_rows, eframe::egui::Button::new(tr!("Export table…")));
+            let button = button.on_hover_text(tr!("As .csv, .json, .tex, .md or .txt"));
             if button.clicked() {
                 action = Some(Action::SaveTable(
                     Box::new(table(groups, &shown)),

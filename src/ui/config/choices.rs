@@ -9,9 +9,6 @@ use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::widgets::choices::{combo, pick};
 
-/// Opens the list of published models, beside those that are here.
-const GET_MODEL: &str = "Get a model…";
-
 /// One of several; a file is chosen in a dialog, and then is the choice.
 pub fn choice_ui(
     ui: &mut Ui,
@@ -21,14 +18,16 @@ pub fn choice_ui(
 ) -> Response {
     let mut names = value.names();
     let shown = value.name();
+    // Opens the list of published models, beside those that are here.
+    let get_model = tr!("Get a model…");
     if field.path == "model.checkpoint" {
-        names.push(GET_MODEL.into());
+        names.push(get_model.into());
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     pick(ui, field.path, &shown, &names, |idx| {
         match file_of(field.path, names[idx]) {
             Some(file) => actions.push(Action::Choose(file)),
-            None if names[idx] == GET_MODEL => actions.push(Action::OpenModels),
+            None if names[idx] == get_model => actions.push(Action::OpenModels),
             None => value.choose(idx),
         }
     })
@@ -36,12 +35,13 @@ pub fn choice_ui(
 
 /// The dialog that makes a choice.
 fn file_of(path: &str, name: &str) -> Option<PathFor> {
-    match (path, name) {
-        ("model.checkpoint", "File") => Some(PathFor::Checkpoint),
-        ("model.checkpoint", "Folder") => Some(PathFor::CheckpointFolder),
-        ("model.vocabulary", "File") => Some(PathFor::Vocabulary),
-        ("data.source.template", "File") => Some(PathFor::Template),
-        ("method.start", "State file") => Some(PathFor::StartState),
+    let is_file = name == tr!("File");
+    match path {
+        "model.checkpoint" if is_file => Some(PathFor::Checkpoint),
+        "model.checkpoint" if name == tr!("Folder") => Some(PathFor::CheckpointFolder),
+        "model.vocabulary" if is_file => Some(PathFor::Vocabulary),
+        "data.source.template" if is_file => Some(PathFor::Template),
+        "method.start" if name == tr!("State file") => Some(PathFor::StartState),
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use crate::language::{self, Language, chosen};
 use crate::persist::spec_file::field_value;
 use crate::protocol::fields;
 use crate::protocol::fields::field::Field;
@@ -26,6 +27,8 @@ const METHOD: &str = "method";
 #[derive(Debug, Default)]
 pub struct Defaults {
     of: Option<RunSpec>,
+    /// The language of the words below.
+    language: Option<Language>,
     /// By the labels of the fields.
     known: Vec<(&'static str, FieldDefault)>,
     /// The field that the user wants back.
@@ -54,10 +57,11 @@ impl Defaults {
 
     /// Goes over to another draft.
     pub fn look_at(&mut self, draft: &RunSpec) {
-        if self.of.as_ref() == Some(draft) {
+        if self.of.as_ref() == Some(draft) && self.language == Some(chosen()) {
             return;
         }
         self.of = Some(draft.clone());
+        self.language = Some(chosen());
         let (mut first, mut like) = (first_choices(draft), like(draft));
         let mut draft = draft.clone();
         let mut default = RunSpec::default();
@@ -131,10 +135,17 @@ impl FieldDefault {
         };
         let range = field.range.words();
         let told = match default.number() {
-            Number::No => format!("Default {words}."),
-            Number::Absent => format!("Default {words}, else {range}."),
-            Number::Is(_) if field.absent.is_empty() => format!("Default {words}, {range}."),
-            Number::Is(_) => format!("Default {words}, {range}, or {}.", field.absent),
+            Number::No => tr!("Default {words}.", words),
+            Number::Absent => tr!("Default {words}, else {range}.", words, range),
+            Number::Is(_) if field.absent.is_empty() => {
+                tr!("Default {words}, {range}.", words, range)
+            }
+            Number::Is(_) => tr!(
+                "Default {words}, {range}, or {}.",
+                language::text(field.absent),
+                words,
+                range
+            ),
         };
         Self {
             is_other: present.is_some_and(|present| !is_same(&present)),
@@ -148,7 +159,7 @@ impl FieldDefault {
         Self {
             is_other: false,
             words: String::new(),
-            told: "No default.".to_owned(),
+            told: tr!("No default.").to_owned(),
         }
     }
 }

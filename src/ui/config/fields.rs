@@ -8,6 +8,7 @@ use super::choices::{choice_ui, device, numbers};
 use super::kernel_preview::{Distances, kernel_preview_ui};
 use super::method::method_ui;
 use crate::kernels::device::AdapterSummary;
+use crate::language;
 use crate::model::checkpoint::has_ending_of_weights;
 use crate::protocol::fields::Group;
 use crate::protocol::fields::field::{Control, Field};
@@ -79,17 +80,25 @@ impl Form<'_> {
     fn below_ui(&mut self, ui: &mut Ui, path: &str, spec: &RunSpec) {
         match path {
             "data.append_end" => within(ui, |ui| {
-                let hint = "Reads the training data and shows it as the model sees it: lengths, the first examples in tokens, and what is left out";
-                if ui.button("Preview data…").on_hover_text(hint).clicked() {
+                let hint = tr!(
+                    "Reads the training data and shows it as the model sees it: lengths, the first examples in tokens, and what is left out"
+                );
+                if ui
+                    .button(tr!("Preview data…"))
+                    .on_hover_text(hint)
+                    .clicked()
+                {
                     self.actions.push(Action::LookAtData);
                 }
             }),
             "training.learning_rate" => within(ui, |ui| {
                 let text = match self.searches {
-                    true => "Finding learning rate…",
-                    false => "Find learning rate…",
+                    true => tr!("Finding learning rate…"),
+                    false => tr!("Find learning rate…"),
                 };
-                let hint = "Tries increasing rates on this configuration when the worker is free and plots the loss; nothing is written";
+                let hint = tr!(
+                    "Tries increasing rates on this configuration when the worker is free and plots the loss; nothing is written"
+                );
                 if ui.button(text).on_hover_text(hint).clicked() {
                     self.actions.push(Action::OpenRateSearch);
                 }
@@ -125,7 +134,7 @@ fn slot_ui(ui: &mut Ui, field: &Field, slot: Slot<'_>, actions: &mut Vec<Action>
             response
         }
         Slot::Gamma(value) => gamma_ui(ui, field, value),
-        Slot::Switch(value) => ui.checkbox(value, "on"),
+        Slot::Switch(value) => ui.checkbox(value, tr!("on")),
         Slot::Choice(value) => choice_ui(ui, field, value, actions),
         Slot::Text(value) => {
             let text = match field.path {
@@ -137,7 +146,7 @@ fn slot_ui(ui: &mut Ui, field: &Field, slot: Slot<'_>, actions: &mut Vec<Action>
         Slot::Path(path) => choices::path(ui, path, path_for(field.path, path), actions),
         Slot::OptionalPath(path) => {
             let what = path_for(field.path, path.as_deref().unwrap_or(Path::new("")));
-            choices::optional_path(ui, field.label, path, what, actions)
+            choices::optional_path(ui, language::text(field.label), path, what, actions)
         }
         Slot::Layers(layers) => numbers(ui, layers),
     }

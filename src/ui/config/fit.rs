@@ -16,15 +16,17 @@ pub(super) fn fit_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Ac
     let room = config.forecast.room(draft)?;
     seen.memory(draft)?;
     let mut action = None;
-    let menu = ui.menu_button(RichText::new("Fit").small(), |ui| {
+    let menu = ui.menu_button(RichText::new(tr!("Fit")).small(), |ui| {
         let Some(fit) = seen.fit(draft, room) else {
-            ui.label("No setting fits. Choose a smaller model or a shorter context.");
+            ui.label(tr!(
+                "No setting fits. Choose a smaller model or a shorter context."
+            ));
             return;
         };
         let mut fitting = draft.clone();
         apply(&fit, &mut fitting);
         if fitting == *draft {
-            ui.label("These settings fit.");
+            ui.label(tr!("These settings fit."));
             return;
         }
         for line in lines(draft, &fit) {
@@ -32,14 +34,22 @@ pub(super) fn fit_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Ac
         }
         if let Some(memory) = seen.memory(&fitting) {
             let total = memory.total() as f64 / 1e6;
-            ui.label(RichText::new(format!("Largest step about {total:.0} MB")).weak());
+            ui.label(
+                RichText::new(tr!(
+                    "Largest step about {total} MB",
+                    total = format_args!("{total:.0}")
+                ))
+                .weak(),
+            );
         }
-        if ui.button("Use these settings").clicked() {
+        if ui.button(tr!("Use these settings")).clicked() {
             action = Some(Action::TakeFit(fit));
             ui.close();
         }
     });
-    let hint = "Choose batch, accumulation, recomputation, windows and precision by the memory of the device";
+    let hint = tr!(
+        "Choose batch, accumulation, recomputation, windows and precision by the memory of the device"
+    );
     menu.response.on_hover_text(hint);
     action
 }
@@ -54,26 +64,30 @@ fn lines(draft: &RunSpec, fit: &Fit) -> Vec<String> {
         window,
     } = *fit;
     let training = &draft.training;
-    let tokens = |window: Option<usize>| window.map_or("off".to_owned(), |n| n.to_string());
-    let yes = |is_so: bool| if is_so { "yes" } else { "no" };
+    let tokens = |window: Option<usize>| window.map_or(tr!("off").to_owned(), |n| n.to_string());
+    let yes = |is_so: bool| if is_so { tr!("yes") } else { tr!("no") };
     let all = [
         (
-            "Weight precision",
+            tr!("Weight precision"),
             Choice::name(&draft.model.precision),
             Choice::name(&precision),
         ),
-        ("Batch", training.batch.to_string(), batch.to_string()),
+        (tr!("Batch"), training.batch.to_string(), batch.to_string()),
         (
-            "Accumulate",
+            tr!("Accumulate"),
             training.accumulate.to_string(),
             accumulate.to_string(),
         ),
         (
-            "Recompute activations",
+            tr!("Recompute activations"),
             yes(training.activation_checkpointing).to_owned(),
             yes(recompute).to_owned(),
         ),
-        ("Window length", tokens(training.window), tokens(window)),
+        (
+            tr!("Window length"),
+            tokens(training.window),
+            tokens(window),
+        ),
     ];
     let changed = all.into_iter().filter(|(_, before, after)| before != after);
     changed

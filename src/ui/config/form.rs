@@ -12,6 +12,7 @@ use super::kernel_preview::Distances;
 use super::state::Config;
 use crate::error::Error;
 use crate::kernels::device::mebibytes;
+use crate::language;
 use crate::persist::presets::PRESETS;
 use crate::protocol::fields::GROUPS;
 use crate::protocol::run_spec::RunSpec;
@@ -86,7 +87,7 @@ pub(crate) fn config_form_ui(
         for of in &GROUPS {
             match of.title {
                 "" => form.group_ui(ui, of, draft),
-                title => group(ui, title, of.is_common, opens, |ui| {
+                title => group(ui, language::text(title), of.is_common, opens, |ui| {
                     form.group_ui(ui, of, draft);
                 }),
             }
@@ -125,12 +126,12 @@ fn problem(error: Error) -> Problem {
 fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
     let mut actions = Vec::new();
     ui.horizontal(|ui| {
-        group_title(ui, "Configuration");
+        group_title(ui, tr!("Configuration"));
         from_right(ui, |ui| {
-            ui.menu_button("More", |ui| {
+            ui.menu_button(tr!("More"), |ui| {
                 let steps = [
-                    ("Undo", UNDO, history.can_undo(), Action::UndoDraft),
-                    ("Redo", REDO, history.can_redo(), Action::RedoDraft),
+                    (tr!("Undo"), UNDO, history.can_undo(), Action::UndoDraft),
+                    (tr!("Redo"), REDO, history.can_redo(), Action::RedoDraft),
                 ];
                 for (text, keys, is_possible, action) in steps {
                     let keys = ui.ctx().format_shortcut(&keys);
@@ -140,22 +141,26 @@ fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
                     }
                 }
                 ui.separator();
-                let hint = "Compare both orientations of a state, and start from it";
-                if ui.button("Import a state…").on_hover_text(hint).clicked() {
+                let hint = tr!("Compare both orientations of a state, and start from it");
+                if ui
+                    .button(tr!("Import a state…"))
+                    .on_hover_text(hint)
+                    .clicked()
+                {
                     actions.push(Action::OpenImport);
                     ui.close();
                 }
-                let hint = "Right answers of the model to questions that can be checked";
-                let sample = ui.button("Sample training data…");
+                let hint = tr!("Right answers of the model to questions that can be checked");
+                let sample = ui.button(tr!("Sample training data…"));
                 if sample.on_hover_text(hint).clicked() {
                     actions.push(Action::OpenSampling);
                     ui.close();
                 }
                 let items = [
-                    ("Open…", Action::Choose(PathFor::OpenSpec)),
-                    ("Save as…", Action::Choose(PathFor::SaveSpec)),
-                    ("Copy as command line", Action::CopyCommandLine),
-                    ("Copy as RON", Action::CopyRon),
+                    (tr!("Open…"), Action::Choose(PathFor::OpenSpec)),
+                    (tr!("Save as…"), Action::Choose(PathFor::SaveSpec)),
+                    (tr!("Copy as command line"), Action::CopyCommandLine),
+                    (tr!("Copy as RON"), Action::CopyRon),
                 ];
                 for (text, action) in items {
                     if ui.button(text).clicked() {
@@ -164,7 +169,7 @@ fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
                     }
                 }
             });
-            let presets = ui.menu_button("Presets", |ui| {
+            let presets = ui.menu_button(tr!("Presets"), |ui| {
                 for (name, text) in PRESETS {
                     if ui.button(*name).on_hover_text(about(text)).clicked() {
                         actions.push(Action::UsePreset(name));
@@ -174,7 +179,7 @@ fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
             });
             presets
                 .response
-                .on_hover_text("Presets that ship with the program");
+                .on_hover_text(tr!("Presets that ship with the program"));
         });
     });
     actions
@@ -206,13 +211,13 @@ fn start_ui(
         None => actions.extend(estimate_ui(ui, draft, config)),
     });
     let text = if is_busy {
-        "Start after the current run"
+        tr!("Start after the current run")
     } else {
-        "Start"
+        tr!("Start")
     };
     let width = ui.available_width();
     let button = primary_button(ui, text, problem.is_none(), width);
-    let hint = "Tune in a new folder; measure before and after";
+    let hint = tr!("Tune in a new folder; measure before and after");
     if button.on_hover_text(hint).clicked() {
         actions.push(Action::Start);
     }
@@ -246,15 +251,17 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Action> 
     spacing.button_padding.y = 0.0;
     let mut action = None;
     let Some(Ok(seen)) = config.forecast.of(draft) else {
-        line_ui(ui, "Reading the model's dimensions and the data");
+        line_ui(ui, tr!("Reading the model's dimensions and the data"));
         return action;
     };
     let items = seen
         .n_items
-        .map_or(String::new(), |n| format!(", {n} items"));
-    let line = format!(
+        .map_or(String::new(), |n| tr!(", {n} items", n));
+    let line = tr!(
         "{} examples, {} held out{items}",
-        seen.n_train, seen.n_validation
+        seen.n_train,
+        seen.n_validation,
+        items
     );
     let line = line_ui(ui, line);
     if !seen.notes.is_empty() {
@@ -263,11 +270,16 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Action> 
     if let Some(memory) = config.forecast.memory(draft) {
         let total = memory.total();
         let device = config.forecast.device_memory(draft);
-        let of_device = device.map_or(String::new(), |bytes| format!(" of {}", mebibytes(bytes)));
+        let of_device = device.map_or(String::new(), |bytes| tr!(" of {}", mebibytes(bytes)));
         let is_too_large = device.is_some_and(|bytes| total > bytes);
-        let text = format!("Largest step about {}{of_device}", mebibytes(total));
-        let hint = format!(
-            "{memory}\n\nEstimated from the model's dimensions and the longest example. It has no weight gradients, since none are computed."
+        let text = tr!(
+            "Largest step about {}{of_device}",
+            mebibytes(total),
+            of_device
+        );
+        let hint = tr!(
+            "{memory}\n\nEstimated from the model's dimensions and the longest example. It has no weight gradients, since none are computed.",
+            memory
         );
         if is_too_large {
             let warning = palette(ui.visuals()).warning;
@@ -279,7 +291,7 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Action> 
                     cut_label(ui, text.color(warning)).on_hover_text(&hint);
                 },
             );
-            let remedy = "Choose a smaller batch or recompute activations, or use Fit";
+            let remedy = tr!("Choose a smaller batch or recompute activations, or use Fit");
             cut_label(ui, RichText::new(remedy).small().color(warning)).on_hover_text(&hint);
             return action;
         }
@@ -304,11 +316,11 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Action> 
         }
         None => {
             let text = match draft.method {
-                Method::Base => "No training steps",
+                Method::Base => tr!("No training steps"),
                 Method::Standard(_)
                 | Method::Lifted(_)
                 | Method::PaperLiteral(_)
-                | Method::Lora(_) => "Time is known after a similar run",
+                | Method::Lora(_) => tr!("Time is known after a similar run"),
             };
             line_ui(ui, text);
         }
@@ -336,22 +348,22 @@ fn time_words(told: &TimeAhead) -> (String, String) {
     } = told;
     let part = match has_evaluations {
         true => "",
-        false => " for the steps",
+        false => tr!(" for the steps"),
     };
-    let text = format!("About {}{part}", time.words());
+    let text = tr!("About {}{part}", time.words(), part);
     let mut hint = match (from, is_scaled) {
-        (None, _) => "From the scoring of earlier runs.".to_owned(),
-        (Some(from), false) => format!(
+        (None, _) => tr!("From the scoring of earlier runs.").to_owned(),
+        (Some(from), false) => tr!(
             "Measured on {} and on other runs with the same model, data, device and batch. The validation checks are included.",
             from.0
         ),
-        (Some(from), true) => format!(
+        (Some(from), true) => tr!(
             "Scaled from {} and other runs with the same model and device, by the tokens of a step and the computed cost of a token.",
             from.0
         ),
     };
     if !has_evaluations {
-        hint.push_str(" The time to measure accuracy is not known yet.");
+        hint.push_str(tr!(" The time to measure accuracy is not known yet."));
     }
     (text, hint)
 }

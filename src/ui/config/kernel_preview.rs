@@ -82,13 +82,13 @@ pub fn kernel_preview_ui(
         let at = pos2(x, rect.bottom() - 1.0);
         painter.text(at, align, text, FontId::proportional(10.5), colours.weak);
     }
-    named(&response, Role::Image, "Kernel against distance");
+    named(&response, Role::Image, tr!("Kernel against distance"));
     if let Some(known) = known {
         let of = PictureOf::Chart(Chart::Distances);
         charts::leaves(ui, of, rect, || distances_table(known, gamma));
         charts::menu(&response, of);
     }
-    response.on_hover_text("Squared distance between receptance vectors and support vectors, both of unit length. Grey: all pairs. Green: the nearest support vector of each receptance vector. Line: φ, from 1 down to 0.");
+    response.on_hover_text(tr!("Squared distance between receptance vectors and support vectors, both of unit length. Grey: all pairs. Green: the nearest support vector of each receptance vector. Line: φ, from 1 down to 0."));
     let mut actions = Vec::new();
     let height = small_lines(ui, 2);
     reserved(ui, height, |ui| match (distances, gamma) {
@@ -97,11 +97,13 @@ pub fn kernel_preview_ui(
         }
         (Distances::Known(_), None) => {}
         (Distances::Measuring, _) => {
-            weak_small(ui, "Measuring distances");
+            weak_small(ui, tr!("Measuring distances"));
         }
         (Distances::Unknown, _) => {
-            let measure = ui.small_button("Measure distances");
-            let hint = "Reads some training examples with the model when the worker is free; nothing is written";
+            let measure = ui.small_button(tr!("Measure distances"));
+            let hint = tr!(
+                "Reads some training examples with the model when the worker is free; nothing is written"
+            );
             if measure.on_hover_text(hint).clicked() {
                 actions.push(Action::MeasureDistances);
             }
@@ -129,15 +131,20 @@ fn sentence(known: &KernelDistances, gamma: f64) -> String {
     let share = n_faint as f64 / known.pairs.len().max(1) as f64;
     let (near, any) = (phi(middle(&known.nearest)), phi(middle(&known.pairs)));
     let verdict = if share > 0.9 {
-        "; almost no kernel responds, try a smaller γ"
+        tr!("; almost no kernel responds, try a smaller γ")
     } else if any > 0.9 {
-        "; all kernels respond alike, try a larger γ"
+        tr!("; all kernels respond alike, try a larger γ")
     } else {
         ""
     };
-    format!(
-        "γ {gamma:.3}: φ is {near:.2} at the nearest, {any:.2} at a typical support vector; {:.0}% below {FAINT}{verdict}",
-        100.0 * share
+    tr!(
+        "γ {gamma}: φ is {near} at the nearest, {any} at a typical support vector; {}% below {FAINT}{verdict}",
+        format_args!("{:.0}", 100.0 * share),
+        gamma = format_args!("{gamma:.3}"),
+        near = format_args!("{near:.2}"),
+        any = format_args!("{any:.2}"),
+        FAINT,
+        verdict
     )
 }
 

@@ -3,6 +3,7 @@
 use eframe::egui::text::{LayoutJob, TextFormat};
 use eframe::egui::{Atom, Button, FontId, Response, Role, Ui, WidgetInfo, vec2};
 
+use crate::language;
 use crate::protocol::fields::field::Field;
 use crate::tuning::spec::{Method, MethodKind};
 use crate::ui::shell::theme::palette;
@@ -34,17 +35,17 @@ pub fn method_ui(ui: &mut Ui, field: &Field, method: &mut Method, beside: FieldC
 /// What a method adds to the one above it; LoRA to Base.
 fn adds(kind: MethodKind) -> &'static str {
     match kind {
-        MethodKind::Base => "Trains nothing; measures the untuned model.",
-        MethodKind::Standard => "Trains the initial state S₀: y = S r",
+        MethodKind::Base => tr!("Trains nothing; measures the untuned model."),
+        MethodKind::Standard => tr!("Trains the initial state S₀: y = S r"),
         MethodKind::Lifted => {
-            "Adds a readout of M kernel features of the receptance: y = S r + Z φ(r)"
+            tr!("Adds a readout of M kernel features of the receptance: y = S r + Z φ(r)")
         }
-        MethodKind::Decorrelated => "Adds R, which decorrelates the features: z = R φ(r)",
+        MethodKind::Decorrelated => tr!("Adds R, which decorrelates the features: z = R φ(r)"),
         MethodKind::PaperLiteral => {
-            "Replaces the model\u{2019}s recurrence by one over R φ: y = Z R φ(r)"
+            tr!("Replaces the model\u{2019}s recurrence by one over R φ: y = Z R φ(r)")
         }
         MethodKind::Lora => {
-            "Trains low-rank adapters beside frozen matrices: W x + (α / rank) B A x"
+            tr!("Trains low-rank adapters beside frozen matrices: W x + (α / rank) B A x")
         }
     }
 }
@@ -58,7 +59,11 @@ fn card_ui(ui: &mut Ui, kind: MethodKind, is_chosen: bool) -> Response {
         color,
         ..TextFormat::default()
     };
-    text.append(kind.name(), 0.0, format(13.0, colours.strong));
+    text.append(
+        language::text(kind.name()),
+        0.0,
+        format(13.0, colours.strong),
+    );
     text.append("\n", 0.0, format(11.5, colours.weak));
     text.append(adds(kind), 0.0, format(11.5, colours.text));
     let width = ui.available_width();
@@ -70,7 +75,7 @@ fn card_ui(ui: &mut Ui, kind: MethodKind, is_chosen: bool) -> Response {
         .frame_when_inactive(true);
     let shown = ui.add(button);
     shown.widget_info(|| {
-        let name = format!("Method {}", kind.name());
+        let name = tr!("Method {}", language::text(kind.name()));
         WidgetInfo::selected(Role::RadioButton, true, is_chosen, name)
     });
     shown

@@ -1,9 +1,11 @@
 //! Files that the window exports: states for other programs, metrics, pictures and
 //! diagnostics.
 
+mod fold;
 pub(crate) mod view;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::Result;
 use crate::format::shown;
@@ -21,6 +23,9 @@ use crate::tuning::states::state_file::{ExportFormat, PthDType, export, locate_s
 use crate::ui::shared::background::{Background, Threads};
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::path_dialogs::PathFor;
+
+/// How often a process is looked at.
+const LOOK: Duration = Duration::from_millis(300);
 
 /// The formats in the order in which they are offered.
 pub const FORMATS: [ExportFormat; 8] = [
@@ -70,6 +75,9 @@ impl NotExported {
     }
 }
 
+pub use fold::FoldChoice;
+use fold::Folding;
+
 /// What the user is exporting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportDialog {
@@ -79,6 +87,8 @@ pub struct ExportDialog {
     pub folder: PathBuf,
     /// What of what was trained cannot leave this program.
     pub stays: NotExported,
+    /// A plain state that is fitted to all of it, where it is lifted.
+    pub fold: Option<FoldChoice>,
     /// What it becomes.
     pub format: ExportFormat,
     /// The state is written times this.
@@ -91,6 +101,8 @@ pub struct ExportDialog {
     pub overwrites: bool,
     /// Whether it is being written.
     pub is_busy: bool,
+    /// How far the fitting of a plain state is.
+    pub told: Option<String>,
     /// What came of it: what was written, or why not.
     pub outcome: Option<Result<String, String>>,
 }
@@ -108,16 +120,23 @@ impl ExportDialog {
                 Method::Lora(LoraSpec { tune_s0: true, .. }) => NotExported::Adapters,
                 Method::Lora(_) => NotExported::AdaptersAlone,
             },
+            fold: FoldChoice::of(&run.spec),
             format: FORMATS[0],
             alpha: 1.0,
             best: best_alpha(&scanned_alphas(&run.folder)),
             path: String::new(),
             overwrites: false,
             is_busy: false,
+            told: None,
             outcome: None,
         };
         exporting.choose(FORMATS[0]);
         exporting
+    }
+
+    /// Whether a plain state is fitted.
+    pub fn folds(&self) -> bool {
+        self.fold.is_some_and(|fold| fold.is_on)
     }
 
     /// Takes another format, with the ending that goes with it.
@@ -161,44 +180,58 @@ pub fn usual_ending(format: ExportFormat) -> Option<&'static str> {
 pub fn format_words(format: ExportFormat) -> [&'static str; 3] {
     match format {
         ExportFormat::Pth(PthDType::F32) => [
-            "PyTorch, 32 bits (.pth)",
-            "RWKV-Runner and the rwkv Python package; a script that loads it is saved next to it",
-            "Holds S₀ exactly, without the settings that made it.",
+            tr!("PyTorch, 32 bits (.pth)"),
+            tr!(
+                "RWKV-Runner and the rwkv Python package; a script that loads it is saved next to it"
+            ),
+            tr!("Holds S₀ exactly, without the settings that made it."),
         ],
         ExportFormat::Pth(PthDType::BF16) => [
-            "PyTorch, bfloat16 (.pth)",
-            "RWKV-Runner and the rwkv Python package, in the precision that RWKV-PEFT saves",
-            "Half the size; values keep 8 bits of mantissa. Without the settings that made it.",
+            tr!("PyTorch, bfloat16 (.pth)"),
+            tr!("RWKV-Runner and the rwkv Python package, in the precision that RWKV-PEFT saves"),
+            tr!(
+                "Half the size; values keep 8 bits of mantissa. Without the settings that made it."
+            ),
         ],
         ExportFormat::St => [
-            "Safetensors for web-rwkv, 16 bits (.st)",
-            "Ai00 and web-rwkv",
-            "Transposed as these programs expect; values keep 11 bits of mantissa and may not exceed 65504. Without the settings that made it.",
+            tr!("Safetensors for web-rwkv, 16 bits (.st)"),
+            tr!("Ai00 and web-rwkv"),
+            tr!(
+                "Transposed as these programs expect; values keep 11 bits of mantissa and may not exceed 65504. Without the settings that made it."
+            ),
         ],
         ExportFormat::Raw => [
-            "Raw, 32 bits (.bin)",
+            tr!("Raw, 32 bits (.bin)"),
             "rwkv.cpp",
-            "Raw values, exact. The file holds neither sizes nor a model name, so it fits one model only.",
+            tr!(
+                "Raw values, exact. The file holds neither sizes nor a model name, so it fits one model only."
+            ),
         ],
         ExportFormat::Rmpack => [
-            "RWKV app, 16 bits (.rmpack)",
-            "rwkv-mobile and the RWKV app, also with GGUF models",
-            "Numbers keep 11 bits and may not exceed 65504.",
+            tr!("RWKV app, 16 bits (.rmpack)"),
+            tr!("rwkv-mobile and the RWKV app, also with GGUF models"),
+            tr!("Numbers keep 11 bits and may not exceed 65504."),
         ],
         ExportFormat::Vllm => [
-            "vLLM, bfloat16 (.pth with a manifest)",
-            "vLLM with RWKV-7 state profiles",
-            "The manifest names the model and the SHA-256 of the state; its own SHA-256 is shown after writing.",
+            tr!("vLLM, bfloat16 (.pth with a manifest)"),
+            tr!("vLLM with RWKV-7 state profiles"),
+            tr!(
+                "The manifest names the model and the SHA-256 of the state; its own SHA-256 is shown after writing."
+            ),
         ],
         ExportFormat::S0Folder => [
-            "Folder, 32 bits (as s0-tuning)",
-            "Programs that read the folders of s0-tuning",
-            "Carries S₀ exactly. The axes are those of RWKV-7: head, value, key.",
+            tr!("Folder, 32 bits (as s0-tuning)"),
+            tr!("Programs that read the folders of s0-tuning"),
+            tr!(
+                "Carries S₀ exactly. Axes: head, value, key for RWKV-7; head, key, value for Gated DeltaNet."
+            ),
         ],
         ExportFormat::Safetensors => [
-            "Gosling, 32 bits (.safetensors)",
-            "This program: to continue tuning, compare and inspect",
-            "Holds S₀ exactly, with the settings and results of the run. Other programs cannot read it.",
+            tr!("Gosling, 32 bits (.safetensors)"),
+            tr!("This program: to continue tuning, compare and inspect"),
+            tr!(
+                "Holds S₀ exactly, with the settings and results of the run. Other programs cannot read it."
+            ),
         ],
     }
 }
@@ -207,6 +240,10 @@ pub fn format_words(format: ExportFormat) -> [&'static str; 3] {
 pub struct Exports {
     /// What is being exported, if the question is open.
     pub open: Option<ExportDialog>,
+    /// The program that fits plain states: this one.
+    pub program: PathBuf,
+    /// The plain state that is being fitted.
+    folding: Option<Folding>,
     /// Runs of which something is to be written where the user chooses.
     to_write: Vec<RunId>,
     background: Background<Result<String>>,
@@ -217,6 +254,8 @@ impl Exports {
     pub(crate) fn new(threads: &Threads) -> Self {
         Self {
             open: None,
+            program: std::env::current_exe().unwrap_or_default(),
+            folding: None,
             to_write: Vec::new(),
             background: Background::new(threads),
         }
@@ -228,6 +267,16 @@ impl Exports {
             return;
         };
         (exporting.is_busy, exporting.outcome) = (true, None);
+        if exporting.folds() {
+            match Folding::start(&self.program, exporting) {
+                Ok(folding) => self.folding = Some(folding),
+                Err(error) => {
+                    exporting.is_busy = false;
+                    exporting.outcome = Some(Err(error.to_string()));
+                }
+            }
+            return;
+        }
         let exporting = exporting.clone();
         self.background.start(move || Some(write(&exporting)));
     }
@@ -240,6 +289,36 @@ impl Exports {
                 exporting.outcome = Some(outcome.map_err(|error| error.to_string()));
             }
         }
+    }
+
+    /// Ends the fitting of a plain state; nothing is written.
+    pub(crate) fn stop_folding(&mut self) {
+        if let Some(folding) = &mut self.folding {
+            folding.stop();
+        }
+    }
+
+    /// Whether a plain state is being fitted.
+    pub fn is_folding(&self) -> bool {
+        self.folding.is_some()
+    }
+
+    /// Takes in how far the fitting of a plain state is; how soon to look again, where one
+    /// is on.
+    pub(crate) fn take_in_folding(&mut self) -> Option<Duration> {
+        let folding = self.folding.as_mut()?;
+        let Some(outcome) = folding.ended() else {
+            if let Some(exporting) = &mut self.open {
+                exporting.told = folding.said().or(exporting.told.take());
+            }
+            return Some(LOOK);
+        };
+        self.folding = None;
+        if let Some(exporting) = &mut self.open {
+            (exporting.is_busy, exporting.told) = (false, None);
+            exporting.outcome = Some(outcome);
+        }
+        None
     }
 
     /// Asks where something of these runs is to be written.
@@ -260,14 +339,14 @@ impl Exports {
     /// Writes the numbers of the runs that were asked for.
     pub(crate) fn write_numbers(&mut self, path: PathBuf, workspace: &Workspace) {
         let runs = self.take_runs(&workspace.store);
-        let saved = format!("Saved {}", shown(&path));
+        let saved = tr!("Saved {}", shown(&path));
         workspace.start_quietly(move || write_numbers(&path, &runs).map(|()| Some(saved)));
     }
 
     /// Writes what helps to find a fault, of the run that was asked for too.
     pub(crate) fn write_diagnostics(&mut self, path: PathBuf, workspace: &Workspace) {
         let runs = self.take_runs(&workspace.store);
-        let saved = format!("Saved {}", shown(&path));
+        let saved = tr!("Saved {}", shown(&path));
         let lines: Vec<String> = workspace
             .store
             .log()
@@ -310,18 +389,20 @@ fn write(exporting: &ExportDialog) -> Result<String> {
         exporting.overwrites,
     )?;
     let rounding = if report.max_abs_rounding > 0.0 {
-        format!(
-            "rounding changed values by at most {:.1e}",
-            report.max_abs_rounding
+        tr!(
+            "rounding changed values by at most {}",
+            format_args!("{:.1e}", report.max_abs_rounding)
         )
     } else {
-        "all values are exact".into()
+        tr!("all values are exact").into()
     };
     let companion = companion.map_or(String::new(), |it| format!("; {}", it.words()));
-    Ok(format!(
+    Ok(tr!(
         "Saved {}, {} bytes, read back and compared; {rounding}{companion}",
         shown(&report.path),
-        report.bytes
+        report.bytes,
+        rounding,
+        companion
     ))
 }
 

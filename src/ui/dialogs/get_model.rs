@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::hub::{Got, Hub, HubFile, PUBLISHED, Pace, Stage, download, models_folder};
+use crate::language;
 use crate::ui::shared::background::{Background, Threads};
 
 /// How often a download says how far it is.
@@ -184,13 +185,17 @@ fn told(outcome: &Result<Got>) -> Result<String, String> {
             ..
         }) => {
             let was = if *was_here {
-                "is here already"
+                tr!("is here already")
             } else {
-                "saved"
+                tr!("saved")
             };
-            Ok(format!("{} {was}; {}", shown(path), checked.words()))
+            Ok(format!(
+                "{} {was}; {}",
+                shown(path),
+                language::text(checked.words())
+            ))
         }
-        Err(Error::Stopped) => Ok("Cancelled; the next download continues it".into()),
+        Err(Error::Stopped) => Ok(tr!("Cancelled; the next download continues it").into()),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -150,12 +150,13 @@ fn write(mixing: &MixDialog) -> Result<String> {
     let (report, _) = export(&state, &metadata, format, &mixing.path, mixing.overwrites)?;
     let notes: String = notes
         .iter()
-        .map(|note| format!("; note that {note}"))
+        .map(|note| tr!("; note that {note}", note))
         .collect();
-    Ok(format!(
+    Ok(tr!(
         "Saved {}, {} bytes, read back and compared{notes}",
         shown(&report.path),
-        report.bytes
+        report.bytes,
+        notes
     ))
 }
 
@@ -183,6 +184,7 @@ mod tests {
             n_head: 1,
             head_size: 1,
             layers: vec![vec![2.0], vec![4.0]],
+            shifts: None,
         };
         let file = folder.path().join("state.safetensors");
         write_safetensors(&state, &file, &Metadata::default()).unwrap();

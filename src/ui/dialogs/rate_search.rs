@@ -6,7 +6,7 @@ use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
-use crate::tuning::spec::{DecorrelationRule, DecorrelationSpec, Method, TrainingSpec};
+use crate::tuning::spec::{DecorrelationRule, DecorrelationSpec, Method, TrainingSpec, TunedParts};
 use crate::tuning::train::rate_finder::{RateFinding, RateRange};
 use crate::ui::shared::notice::Notice;
 use crate::ui::shared::workspace::Workspace;
@@ -49,7 +49,9 @@ impl RateSearch {
     /// What has to be chosen first, for rates of this configuration.
     pub fn problem(&self, draft: &RunSpec) -> Option<String> {
         if draft.method == Method::Base {
-            return Some("Base trains nothing, so it has no rate; choose another method".into());
+            return Some(
+                tr!("Base trains nothing, so it has no rate; choose another method").into(),
+            );
         }
         let wrong = self.range.check().and_then(|()| draft.check());
         wrong.err().map(|error| error.to_string())
@@ -118,7 +120,13 @@ fn take_rate(draft: &mut RunSpec, rate: f64) {
         }
     };
     match &mut draft.method {
-        Method::Base | Method::Standard(_) => {}
+        Method::Base => {}
+        Method::Standard(standard) => {
+            // The rate of what is not trained stays as it is.
+            if standard.tune == TunedParts::S0AndShift {
+                standard.learning_rate_shift = rounded(standard.learning_rate_shift * factor);
+            }
+        }
         Method::Lifted(lift) => {
             lift.learning_rate_lift = rounded(lift.learning_rate_lift * factor);
             of_rule(&mut lift.decorrelation);

@@ -191,7 +191,7 @@ impl Samplings {
         match Process::start(&self.program, setup.arguments(), log) {
             Ok(process) => {
                 self.running = Some((process, setup.clone()));
-                self.told = Some(Ok("Reading the model".into()));
+                self.told = Some(Ok(tr!("Reading the model").into()));
             }
             Err(error) => self.told = Some(Err(error.to_string())),
         }
@@ -218,7 +218,7 @@ impl Samplings {
                 self.written = Some(setup.source());
                 Ok(summary(Path::new(setup.path.trim())))
             }
-            Ended::Stopped => Ok("Stopped and saved; Start goes on from here".into()),
+            Ended::Stopped => Ok(tr!("Stopped and saved; Start goes on from here").into()),
             Ended::Failed(reason) => Err(reason),
         });
         self.running = None;
@@ -234,14 +234,14 @@ fn summary(path: &Path) -> String {
     let said: Value = serde_json::from_slice(&said).unwrap_or_default();
     let counts = &said["counts"];
     let count = |name: &str| counts[name].as_u64().unwrap_or_default();
-    format!(
+    tr!(
         "Saved {}: {} examples; {} of {} answers are right, {} of {} questions have none",
         shown(path),
         count("kept"),
-        count("right"),
+        count(tr!("right")),
         count("sampled"),
         count("questions_with_none"),
-        count("questions"),
+        count("questions")
     )
 }
 

@@ -66,10 +66,10 @@ impl ScoringDialog {
     /// Why it cannot begin.
     pub fn problem(&self) -> Option<&'static str> {
         if self.is_official && self.folder().is_none() {
-            return Some("Choose the folder of the official files");
+            return Some(tr!("Choose the folder of the official files"));
         }
         if self.request.limit == Some(0) {
-            return Some("No items would be scored; raise the number");
+            return Some(tr!("No items would be scored; raise the number"));
         }
         None
     }

@@ -181,7 +181,9 @@ impl StateImports {
         if let Some(open) = &mut self.open
             && open.asked.is_some()
         {
-            open.take(Err("The comparison was cancelled. Compare again.".into()));
+            open.take(Err(
+                tr!("The comparison was cancelled. Compare again.").into()
+            ));
         }
     }
 }
@@ -191,12 +193,12 @@ fn start_from(path: PathBuf, workspace: &mut Workspace) {
     let text = match workspace.draft.method.start_mut() {
         Some(start) => {
             *start = StartState::File(path.clone());
-            format!(
+            tr!(
                 "Imported as {}, which the configuration starts from",
                 shown(&path)
             )
         }
-        None => format!("Imported as {}", shown(&path)),
+        None => tr!("Imported as {}", shown(&path)),
     };
     workspace.notify(Notice::info(text));
 }

@@ -27,7 +27,7 @@ pub fn item_detail_ui(ui: &mut Ui, pair: &EvaluationPair, idx: usize, names: [&s
             }
         });
         ui.add_space(4.0);
-        text_ui(ui, "Prompt", &after.prompt);
+        text_ui(ui, tr!("Prompt"), &after.prompt);
         let is_same = std::sync::Arc::ptr_eq(&pair.first, &pair.second);
         let shown = if is_same {
             &[(after, names[1])][..]
@@ -39,8 +39,8 @@ pub fn item_detail_ui(ui: &mut Ui, pair: &EvaluationPair, idx: usize, names: [&s
             ui.horizontal(|ui| {
                 let palette = palette(ui.visuals());
                 let (word, colour) = match pair.rule.is_right(record) {
-                    true => ("correct", palette.good),
-                    false => ("wrong", palette.bad),
+                    true => (tr!("correct"), palette.good),
+                    false => (tr!("wrong"), palette.bad),
                 };
                 ui.label(RichText::new(word).color(colour).strong());
                 cut_label(ui, RichText::new(*name).strong()).on_hover_text(*name);
@@ -59,10 +59,15 @@ fn answer_ui(ui: &mut Ui, record: &ItemRecord) {
             gold,
             ..
         } => {
-            text_ui(ui, "Output", output);
+            text_ui(ui, tr!("Output"), output);
             weak_small(
                 ui,
-                format!("strict {extracted}, flexible {extracted_flexible}, correct answer {gold}"),
+                tr!(
+                    "strict {extracted}, flexible {extracted_flexible}, correct answer {gold}",
+                    extracted,
+                    extracted_flexible,
+                    gold
+                ),
             );
         }
         Answer::Chosen {
@@ -86,13 +91,13 @@ fn answer_ui(ui: &mut Ui, record: &ItemRecord) {
             for (idx, option) in options.iter().enumerate() {
                 let mut marks = Vec::new();
                 if *gold == idx {
-                    marks.push("correct answer");
+                    marks.push(tr!("correct answer"));
                 }
                 if *chosen == Some(idx) {
-                    marks.push("chosen");
+                    marks.push(tr!("chosen"));
                 }
                 if chosen_norm.is_some() && *chosen_norm == Some(idx) && chosen_norm != chosen {
-                    marks.push("chosen by length");
+                    marks.push(tr!("chosen by length"));
                 }
                 let likelihood = log_likelihoods.get(idx).copied().unwrap_or(f64::NAN);
                 let share = weights.get(idx).map_or(f64::NAN, |weight| weight / sum);
@@ -111,7 +116,11 @@ fn text_ui(ui: &mut Ui, what: &str, text: &str) {
         .inner_margin(Margin::same(8));
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
-        let shown = if text.is_empty() { "(nothing)" } else { text };
+        let shown = if text.is_empty() {
+            tr!("(nothing)")
+        } else {
+            text
+        };
         ui.add(
             Label::new(RichText::new(shown).monospace())
                 .wrap()
@@ -132,11 +141,17 @@ fn option_ui(ui: &mut Ui, option: &str, marks: &str, likelihood: f64, share: f64
         .layout(option.to_owned(), font, palette.text, text_width);
     let height = galley.size().y.max(16.0) + 4.0;
     let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
-    let spoken = format!("{option}, {likelihood:.2} nats, {marks}");
+    let spoken = tr!(
+        "{option}, {likelihood} nats, {marks}",
+        option,
+        likelihood = format_args!("{likelihood:.2}"),
+        marks
+    );
     named(&response, Role::Label, &spoken);
-    response.on_hover_text(format!(
-        "log-likelihood {likelihood:.3} nats, {:.1}% among the options",
-        100.0 * share
+    response.on_hover_text(tr!(
+        "log-likelihood {likelihood} nats, {}% among the options",
+        format_args!("{:.1}", 100.0 * share),
+        likelihood = format_args!("{likelihood:.3}")
     ));
     let bar = Rect::from_min_size(
         pos2(rect.left(), rect.center().y - 5.0),

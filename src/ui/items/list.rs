@@ -64,10 +64,10 @@ fn moved_by_keys(ui: &Ui, listed: &[usize], chosen: &mut usize) -> bool {
 /// A word and a colour for what became of an item.
 pub fn change_mark(change: Change, palette: &Palette) -> (&'static str, Color32) {
     match change {
-        Change::Fixed => ("fixed", palette.good),
-        Change::Broken => ("broken", palette.bad),
-        Change::BothRight => ("correct", palette.weak),
-        Change::BothWrong => ("wrong", palette.weak),
+        Change::Fixed => (tr!("fixed"), palette.good),
+        Change::Broken => (tr!("broken"), palette.bad),
+        Change::BothRight => (tr!("correct"), palette.weak),
+        Change::BothWrong => (tr!("wrong"), palette.weak),
     }
 }
 

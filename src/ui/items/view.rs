@@ -9,6 +9,7 @@ use super::detail::item_detail_ui;
 use super::list::item_list_ui;
 use super::state::{Items, ItemsSettings};
 use crate::bench::{Change, Comparison, Rule};
+use crate::language;
 use crate::persist::evaluation_file::EvaluationFile;
 use crate::runs::run::Run;
 use crate::ui::shared::evaluations::{Compared, EvaluationCache, EvaluationPair, name_of};
@@ -49,14 +50,16 @@ pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
             .iter()
             .any(|run| !run.evaluations.is_empty() && measured.files(&run.id).is_none());
         if let Some(problem) = runs.iter().find_map(|run| measured.problem(&run.id)) {
-            empty_state(ui, "The items cannot be read", problem);
+            empty_state(ui, tr!("The items cannot be read"), problem);
         } else if is_reading {
             reading_ui(ui);
         } else {
             empty_state(
                 ui,
-                "No items to show",
-                "Select a run on the left with a measured accuracy. The questions that tuning fixed and broke are listed here, with prompts and answers.",
+                tr!("No items to show"),
+                tr!(
+                    "Select a run on the left with a measured accuracy. The questions that tuning fixed and broke are listed here, with prompts and answers."
+                ),
             );
         }
         return;
@@ -92,9 +95,9 @@ pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
         rule: settings.rule,
     };
     match measured.compared(&pair) {
-        Compared::Pending => empty_state(ui, "Comparing", "It takes a moment."),
+        Compared::Pending => empty_state(ui, tr!("Comparing"), tr!("It takes a moment.")),
         Compared::Refused(reason) => {
-            empty_state(ui, "These evaluations are not comparable", &reason)
+            empty_state(ui, tr!("These evaluations are not comparable"), &reason)
         }
         Compared::Done(comparison) => {
             filter_ui(ui, settings, &comparison, &rules, &pair);
@@ -117,8 +120,8 @@ pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
                     match listed.is_empty() {
                         true => empty_state(
                             ui,
-                            "No matching items",
-                            "Choose another filter above, or clear the search.",
+                            tr!("No matching items"),
+                            tr!("Choose another filter above, or clear the search."),
                         ),
                         false => {
                             item_detail_ui(ui, &pair, settings.chosen, [&first.name, &second.name])
@@ -131,8 +134,8 @@ pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
 }
 
 fn reading_ui(ui: &mut Ui) {
-    let from = "They are read from the runs' folders.";
-    empty_state(ui, "Reading the items", from);
+    let from = tr!("They are read from the runs' folders.");
+    empty_state(ui, tr!("Reading the items"), from);
 }
 
 fn offered(runs: &[&Run], measured: &EvaluationCache) -> Vec<Offered> {
@@ -201,10 +204,11 @@ fn choose_pair(settings: &mut ItemsSettings, offered: &[Offered], focused: &str)
 fn heading_ui(ui: &mut Ui, settings: &mut ItemsSettings, offered: &[Offered]) {
     ui.horizontal(|ui| {
         let width = ((ui.available_width() - 90.0) / 2.0).clamp(120.0, 420.0);
-        let label = ui.label("From");
+        let label = ui.label(tr!("From"));
         evaluation_ui(ui, "from", width, &mut settings.pair.first, offered).labelled_by(label.id);
-        let label = ui.label("to");
-        evaluation_ui(ui, "to", width, &mut settings.pair.second, offered).labelled_by(label.id);
+        let label = ui.label(tr!("to"));
+        evaluation_ui(ui, tr!("to"), width, &mut settings.pair.second, offered)
+            .labelled_by(label.id);
     });
 }
 
@@ -247,9 +251,9 @@ fn filter_ui(
     ui.horizontal_wrapped(|ui| {
         let n_all = comparison.changes.len();
         ui.spacing_mut().item_spacing.x = 4.0;
-        ui.selectable_value(&mut settings.change, None, format!("All {n_all}"));
+        ui.selectable_value(&mut settings.change, None, tr!("All {n_all}", n_all));
         for change in Change::ALL {
-            let (name, n) = (change.name(), comparison.count(change));
+            let (name, n) = (language::text(change.name()), comparison.count(change));
             let text = format!("{}{} {n}", name[..1].to_uppercase(), &name[1..]);
             ui.selectable_value(&mut settings.change, Some(change), text);
         }
@@ -265,25 +269,27 @@ fn filter_ui(
     });
     ui.horizontal(|ui| {
         let width = (LIST_WIDTH - GAP).min(ui.available_width() * 0.4);
-        let hint = RichText::new("Search ids, prompts and answers").weak();
+        let hint = RichText::new(tr!("Search ids, prompts and answers")).weak();
         let edit = TextEdit::singleline(&mut settings.search)
             .hint_text(hint)
             .desired_width(width);
         ui.add(edit)
-            .on_hover_text("Search ids, prompts and answers");
+            .on_hover_text(tr!("Search ids, prompts and answers"));
     });
     // On lines of its own: no number of it may be cut.
     let (low, high) = comparison.interval95;
-    let text = format!(
-        "{} {} to {}, {:+.3} [{low:+.3}, {high:+.3}], p {}",
+    let text = tr!(
+        "{} {} to {}, {} [{low}, {high}], p {}",
         comparison.figure,
         short(comparison.before.value()),
         comparison.after,
-        comparison.difference(),
+        format_args!("{:+.3}", comparison.difference()),
         p_value(comparison.p_value),
+        low = format_args!("{low:+.3}"),
+        high = format_args!("{high:+.3}")
     );
     weak_small(ui, text).on_hover_text(
-        "Accuracy of both with the 95% interval (Wilson) of the second, their difference with its bootstrap interval over items, McNemar's exact test",
+        tr!("Accuracy of both with the 95% interval (Wilson) of the second, their difference with its bootstrap interval over items, McNemar's exact test"),
     );
 }
 

@@ -121,14 +121,17 @@ impl BlindOutcome {
         let BlindResult { n, a, b, ties, p } = self.result;
         let [name_a, name_b] = &self.names;
         let mut lines = vec![
-            format!("{n} of {} prompts judged", self.n_prompts),
-            format!("{name_b} preferred: {b}"),
-            format!("{name_a} preferred: {a}"),
-            format!("Ties: {ties}"),
-            format!("Sign test without ties, two-sided: p = {p:.3}"),
+            tr!("{n} of {} prompts judged", self.n_prompts, n),
+            tr!("{name_b} preferred: {b}", name_b, b),
+            tr!("{name_a} preferred: {a}", name_a, a),
+            tr!("Ties: {ties}", ties),
+            tr!(
+                "Sign test without ties, two-sided: p = {p}",
+                p = format_args!("{p:.3}")
+            ),
         ];
         if n < self.n_prompts {
-            lines.push("The test goes on where it was ended, if it is started again.".into());
+            lines.push(tr!("The test goes on where it was ended, if it is started again.").into());
         }
         lines
     }

@@ -59,19 +59,23 @@ impl Playground {
     fn start_blind(&mut self, workspace: &Workspace) -> Result<()> {
         if self.is_answering(workspace) {
             return Err(Error::spec(
-                "blind test",
-                "an answer is being written; stop it first",
+                tr!("blind test"),
+                tr!("an answer is being written; stop it first"),
             ));
         }
         let prompts = prompts_of(&self.settings.blind_prompts);
         if prompts.is_empty() {
-            return Err(Error::spec("Prompts", "there are none; write one a line"));
+            return Err(Error::spec(
+                tr!("Prompts"),
+                tr!("there are none; write one a line"),
+            ));
         }
         let run = workspace.focused_run();
         let run = run.filter(|run| !run.exported.is_empty());
         let Some(run) = run else {
-            let reason = "select a run that has a state; its answers are compared with the others";
-            return Err(Error::spec("blind test", reason));
+            let reason =
+                tr!("select a run that has a state; its answers are compared with the others");
+            return Err(Error::spec(tr!("blind test"), reason));
         };
         let other = self.other.as_ref().and_then(|id| workspace.store.get(id));
         let other = other.filter(|run| !run.exported.is_empty());
@@ -82,7 +86,7 @@ impl Playground {
         let mut request = self.request(workspace, String::new(), None, Vec::new());
         request.stops = [format.stops.clone(), self.settings.stops()].concat();
         let names = [
-            other.map_or("untuned".to_owned(), |run| run.id.0.clone()),
+            other.map_or(tr!("untuned").to_owned(), |run| run.id.0.clone()),
             run.id.0.clone(),
         ];
         let now = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -9,6 +9,7 @@ use super::blind_action::BlindAction;
 use super::chat_view::{other_ui, template_ui};
 use super::settings_view::settings_ui;
 use super::state::Playground;
+use crate::language;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::theme::{GAP, palette};
@@ -16,9 +17,9 @@ use crate::ui::widgets::controls::{group_title, named, primary_button, weak_smal
 
 /// The judgements: what the button says, its key, and whether it is for the left.
 const CHOICES: [(&str, Key, Option<bool>); 3] = [
-    ("Prefer left", Key::ArrowLeft, Some(true)),
-    ("No preference", Key::ArrowDown, None),
-    ("Prefer right", Key::ArrowRight, Some(false)),
+    (mark!("Prefer left"), Key::ArrowLeft, Some(true)),
+    (mark!("No preference"), Key::ArrowDown, None),
+    (mark!("Prefer right"), Key::ArrowRight, Some(false)),
 ];
 
 /// Draws the test.
@@ -47,11 +48,13 @@ fn setup_ui(
 ) {
     weak_small(
         ui,
-        "Both models answer every prompt; you choose the better answer without knowing whose it is.",
+        tr!(
+            "Both models answer every prompt; you choose the better answer without knowing whose it is."
+        ),
     );
     let prompts = TextEdit::multiline(&mut playground.settings.blind_prompts)
         .desired_rows(5)
-        .hint_text("Prompts, one a line")
+        .hint_text(tr!("Prompts, one a line"))
         .desired_width(f32::INFINITY);
     let prompts = ScrollArea::vertical()
         .id_salt("blind prompts")
@@ -60,30 +63,30 @@ fn setup_ui(
     named(
         &prompts.inner,
         eframe::egui::Role::MultilineTextInput,
-        "Prompts",
+        tr!("Prompts"),
     );
     ui.horizontal(|ui| {
-        other_ui(ui, "Compare with", workspace, playground);
+        other_ui(ui, tr!("Compare with"), workspace, playground);
         template_ui(ui, &mut playground.settings.template);
-        let label = ui.label("System").id;
+        let label = ui.label(tr!("System")).id;
         let system = TextEdit::singleline(&mut playground.settings.system)
-            .hint_text("What the conversation is about")
+            .hint_text(tr!("What the conversation is about"))
             .desired_width(180.0);
         ui.add(system).labelled_by(label);
     });
     ui.horizontal(|ui| {
-        let label = ui.label("Judgements").id;
+        let label = ui.label(tr!("Judgements")).id;
         let path = playground.blind_path(workspace).display().to_string();
         let field = TextEdit::singleline(&mut playground.settings.blind_file)
             .hint_text(path)
             .desired_width(f32::INFINITY);
-        ui.add(field).labelled_by(label).on_hover_text(
-            "Every judgement is added to this file (JSON lines); the same test goes on from it",
-        );
+        ui.add(field).labelled_by(label).on_hover_text(tr!(
+            "Every judgement is added to this file (JSON lines); the same test goes on from it"
+        ));
     });
     settings_ui(ui, &mut playground.settings, true);
     let can_start = !playground.settings.blind_prompts.trim().is_empty();
-    if primary_button(ui, "Start test", can_start, 110.0).clicked() {
+    if primary_button(ui, tr!("Start test"), can_start, 110.0).clicked() {
         actions.push(Action::Blind(BlindAction::Start));
     }
 }
@@ -96,10 +99,13 @@ fn test_ui(ui: &mut Ui, workspace: &Workspace, playground: &Playground, actions:
     let shown = playground.shown_blind(workspace);
     let can_judge = matches!(shown, BlindState::Answers(_));
     ui.horizontal(|ui| {
-        group_title(ui, &format!("Prompt {} of {n_prompts}", n_judged + 1));
+        group_title(
+            ui,
+            &tr!("Prompt {} of {n_prompts}", n_judged + 1, n_prompts),
+        );
         if shown == BlindState::Writing {
             ui.add(Spinner::new().size(16.0));
-            weak_small(ui, "Both models are writing");
+            weak_small(ui, tr!("Both models are writing"));
         }
     });
     let colours = palette(ui.visuals());
@@ -110,18 +116,20 @@ fn test_ui(ui: &mut Ui, workspace: &Workspace, playground: &Playground, actions:
     ui.horizontal_wrapped(|ui| {
         for (name, key, prefers_left) in CHOICES {
             let pressed = can_judge && !is_typing && ui.input(|input| input.key_pressed(key));
-            let button = ui.add_enabled(can_judge, Button::new(name));
-            let hint = format!("Key: {}", key.name());
+            let button = ui.add_enabled(can_judge, Button::new(language::text(name)));
+            let hint = tr!("Key: {}", key.name());
             if button.on_hover_text(hint).clicked() || pressed {
                 actions.push(Action::Blind(BlindAction::Judge(prefers_left)));
             }
         }
-        if shown == BlindState::Missing && ui.button("Answer again").clicked() {
+        if shown == BlindState::Missing && ui.button(tr!("Answer again")).clicked() {
             actions.push(Action::Blind(BlindAction::Ask));
         }
-        let end = ui.button("End test");
+        let end = ui.button(tr!("End test"));
         if end
-            .on_hover_text("Show what came out so far; the test can be taken up again")
+            .on_hover_text(tr!(
+                "Show what came out so far; the test can be taken up again"
+            ))
             .clicked()
         {
             actions.push(Action::Blind(BlindAction::End));
@@ -133,7 +141,11 @@ fn test_ui(ui: &mut Ui, workspace: &Workspace, playground: &Playground, actions:
     };
     ui.spacing_mut().item_spacing.x = 20.0;
     ui.columns(2, |columns| {
-        for ((column, title), text) in columns.iter_mut().zip(["Left", "Right"]).zip(texts) {
+        for ((column, title), text) in columns
+            .iter_mut()
+            .zip([tr!("Left"), tr!("Right")])
+            .zip(texts)
+        {
             answer_ui(column, title, text);
         }
     });
@@ -162,13 +174,13 @@ fn answer_ui(ui: &mut Ui, title: &str, text: &str) {
 }
 
 fn outcome_ui(ui: &mut Ui, outcome: &BlindOutcome, actions: &mut Vec<Action>) {
-    group_title(ui, "Result of the blind test");
+    group_title(ui, tr!("Result of the blind test"));
     for line in outcome.lines() {
         ui.label(line);
     }
     ui.horizontal(|ui| {
         weak_small(ui, outcome.path.display().to_string());
-        if ui.button("Copy result").clicked() {
+        if ui.button(tr!("Copy result")).clicked() {
             actions.push(Action::CopyText(outcome.lines().join("\n")));
         }
     });

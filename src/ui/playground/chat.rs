@@ -4,11 +4,12 @@ use serde_json::json;
 
 use crate::data::{Message, PromptFormat, Role, Template};
 use crate::error::Result;
+use crate::persist::chat_file::AnsweredBy;
 use crate::protocol::event::Answer;
 use crate::protocol::run_spec::RunSpec;
 
 /// A message and what came back.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Turn {
     /// What was said.
     pub user: String,
@@ -16,9 +17,21 @@ pub struct Turn {
     pub left: Option<String>,
     /// What the model on the right answered, once it has.
     pub right: Option<String>,
+    /// Who was asked on the left and on the right.
+    pub asked: Option<Box<[AnsweredBy; 2]>>,
 }
 
 impl Turn {
+    /// Who was asked on one side, where an answer came.
+    pub fn answered_by(&self, of: Answer) -> Option<&AnsweredBy> {
+        self.answer(of).filter(|answer| !answer.trim().is_empty())?;
+        let [left, right] = self.asked.as_deref()?;
+        Some(match of {
+            Answer::Untuned => left,
+            Answer::Tuned => right,
+        })
+    }
+
     /// The answer of one side.
     pub fn answer(&self, of: Answer) -> Option<&str> {
         match of {
@@ -71,9 +84,9 @@ pub fn shown_answer(format: &PromptFormat, text: &str) -> String {
 pub fn as_text(messages: &[Message]) -> String {
     let line = |message: &Message| {
         let name = match message.role {
-            Role::System => "System",
-            Role::User | Role::Given | Role::Text => "User",
-            Role::Assistant => "Assistant",
+            Role::System => tr!("System"),
+            Role::User | Role::Given | Role::Text => tr!("User"),
+            Role::Assistant => tr!("Assistant"),
         };
         format!("{name}: {}\n\n", message.text.trim())
     };
@@ -99,6 +112,7 @@ mod tests {
             user: "Hi".into(),
             left: Some("Hello".into()),
             right: Some("Yo".into()),
+            asked: None,
         }]
     }
 

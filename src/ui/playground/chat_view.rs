@@ -1,6 +1,8 @@
 //! A conversation beside another one: what was said and what came back.
 
-use eframe::egui::{Align, Frame, Label, Layout, Response, RichText, ScrollArea, TextEdit, Ui};
+use eframe::egui::{
+    Align, Button, Frame, Label, Layout, Response, RichText, Role, ScrollArea, TextEdit, Ui,
+};
 
 use super::chat::{as_json_line, as_text};
 use super::state::Playground;
@@ -8,10 +10,11 @@ use crate::data::Template;
 use crate::protocol::event::Answer;
 use crate::protocol::fields::choice::Choice;
 use crate::runs::generation::GeneratedTexts;
+use crate::ui::shared::action::Action;
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::choices::pick;
-use crate::ui::widgets::controls::{from_right, group_title, weak_small};
+use crate::ui::widgets::controls::{from_right, group_title, named, weak_small};
 
 /// The width of a choice beside others.
 const CHOICE_WIDTH: f32 = 130.0;
@@ -19,17 +22,17 @@ const CHOICE_WIDTH: f32 = 130.0;
 /// What the conversation is about, its template, and who answers on the left.
 pub fn chat_bar_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playground) {
     ui.horizontal(|ui| {
-        let label = ui.label("System").id;
+        let label = ui.label(tr!("System")).id;
         let width = (ui.available_width() * 0.3).max(120.0);
         let system = TextEdit::singleline(&mut playground.settings.system)
-            .hint_text("What the conversation is about")
+            .hint_text(tr!("What the conversation is about"))
             .desired_width(width);
         ui.add(system).labelled_by(label);
         template_ui(ui, &mut playground.settings.template);
-        other_ui(ui, "Left", workspace, playground);
+        other_ui(ui, tr!("Left"), workspace, playground);
         let is_empty = playground.turns.is_empty();
-        let anew = ui.add_enabled(!is_empty, eframe::egui::Button::new("New chat"));
-        if anew.on_hover_text("Forget the turns so far").clicked() {
+        let anew = ui.add_enabled(!is_empty, eframe::egui::Button::new(tr!("New chat")));
+        if anew.on_hover_text(tr!("Forget the turns so far")).clicked() {
             playground.forget();
         }
     });
@@ -37,11 +40,11 @@ pub fn chat_bar_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playgrou
 
 /// What stands around the turns.
 pub fn template_ui(ui: &mut Ui, chosen: &mut Option<Template>) {
-    let label = ui.label("Template").id;
+    let label = ui.label(tr!("Template")).id;
     // Without a template there are no turns, and a file is chosen in the configuration.
     let chat = Template::BUILT_IN.into_iter();
     let chat: Vec<Template> = chat.filter(|it| *it != Template::Plain).collect();
-    let mut names = vec!["As tuned".to_owned()];
+    let mut names = vec![tr!("As tuned").to_owned()];
     names.extend(chat.iter().map(Choice::name));
     let shown = chosen.as_ref().map_or(names[0].clone(), Choice::name);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -71,7 +74,7 @@ pub fn other_ui(ui: &mut Ui, name: &str, workspace: &Workspace, playground: &mut
         .unzip();
     let known = playground.other.as_ref();
     let place = known.and_then(|other| ids.iter().position(|id| id == other));
-    let mut names = vec!["Untuned"];
+    let mut names = vec![tr!("Untuned")];
     names.extend(titles.iter().map(String::as_str));
     let shown = place.map_or(names[0], |place| titles[place].as_str());
     let choose = |idx: usize| {
@@ -86,27 +89,35 @@ pub fn conversations_ui(
     playground: &Playground,
     has_state: bool,
     texts: Option<&GeneratedTexts>,
-) {
+) -> Option<Action> {
     let left = match playground.other {
-        Some(_) => "Other state",
-        None => "Untuned",
+        Some(_) => tr!("Other state"),
+        None => tr!("Untuned"),
     };
     ui.spacing_mut().item_spacing.x = 20.0;
     ui.columns(2, |columns| {
-        side_ui(&mut columns[0], left, Answer::Untuned, playground, texts);
+        let of_left = side_ui(&mut columns[0], left, Answer::Untuned, playground, texts);
         if has_state || playground.plays_tuned {
-            side_ui(&mut columns[1], "Tuned", Answer::Tuned, playground, texts);
+            let of_right = side_ui(
+                &mut columns[1],
+                tr!("Tuned"),
+                Answer::Tuned,
+                playground,
+                texts,
+            );
+            of_left.or(of_right)
         } else {
             let layout = Layout::top_down(Align::Min);
             columns[1].with_layout(layout, |ui| {
-                ui.horizontal(|ui| group_title(ui, "Tuned"));
+                ui.horizontal(|ui| group_title(ui, tr!("Tuned")));
                 weak_small(
                     ui,
-                    "Select a run that has finished or was stopped; its state answers here.",
+                    tr!("Select a run that has finished or was stopped; its state answers here."),
                 );
             });
+            of_left
         }
-    });
+    })
 }
 
 fn side_ui(
@@ -115,24 +126,31 @@ fn side_ui(
     side: Answer,
     playground: &Playground,
     texts: Option<&GeneratedTexts>,
-) {
+) -> Option<Action> {
+    let mut action = None;
     ui.spacing_mut().item_spacing.x = 8.0;
     // Columns stretch the texts in them otherwise.
     ui.with_layout(Layout::top_down(Align::Min), |ui| {
         ui.horizontal(|ui| {
             group_title(ui, title);
             from_right(ui, |ui| {
-                ui.menu_button("Copy", |ui| {
+                ui.menu_button(tr!("Copy"), |ui| {
                     let messages = playground.conversation(side);
-                    if ui.button("As text").clicked() {
+                    if ui.button(tr!("As text")).clicked() {
                         ui.ctx().copy_text(as_text(&messages));
                         ui.close();
                     }
-                    if ui.button("As a line of training data").clicked() {
+                    if ui.button(tr!("As a line of training data")).clicked() {
                         ui.ctx().copy_text(as_json_line(&messages));
                         ui.close();
                     }
                 });
+                let has_turns = !playground.turns.is_empty();
+                let save = ui.add_enabled(has_turns, Button::new(tr!("Save…")));
+                named(&save, Role::Button, &tr!("Save the chat, {title}", title));
+                if save.clicked() {
+                    action = Some(Action::SaveChat(side));
+                }
             });
         });
         let colours = palette(ui.visuals());
@@ -150,7 +168,7 @@ fn side_ui(
                 .show(ui, |ui| {
                     ui.set_min_height(height);
                     if playground.turns.is_empty() {
-                        weak_small(ui, "The conversation appears here.");
+                        weak_small(ui, tr!("The conversation appears here."));
                     }
                     for turn in &playground.turns {
                         let user = RichText::new(&turn.user).color(colours.accent);
@@ -167,4 +185,5 @@ fn side_ui(
                 });
         });
     });
+    action
 }

@@ -4,10 +4,12 @@
 pub mod blind;
 pub mod blind_action;
 mod chat;
+pub mod saving;
 pub mod state;
 pub(crate) mod view;
 
 mod blind_play;
 mod blind_view;
 mod chat_view;
+pub(crate) mod saving_view;
 mod settings_view;

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::blind::Blind;
 use super::chat::{Turn, chat_format, messages, shown_answer};
+use super::saving::Saving;
 use crate::data::{Message, PromptFormat, Template};
 use crate::error::{Error, Result};
 use crate::model::sampling::{Limits, Sampling};
+use crate::persist::chat_file::AnsweredBy;
 use crate::protocol::command::{Command, GenerationRequest};
 use crate::protocol::event::{Answer, RunId};
 use crate::runs::run::Run;
@@ -125,6 +127,8 @@ pub struct Playground {
     pub n_played: usize,
     /// The blind test, and what came of the last one.
     pub blind: Blind,
+    /// The conversation that is being saved.
+    pub saving: Saving,
 }
 
 impl Playground {
@@ -232,8 +236,10 @@ impl Playground {
         self.playing = Some(name.clone());
         self.plays_tuned = request.state.is_some();
         if self.settings.is_chat {
+            let format = self.format(workspace).unwrap_or_default();
             self.turns.push(Turn {
                 user: std::mem::take(&mut self.message),
+                asked: Some(Box::new(asked(&request, &format))),
                 ..Turn::default()
             });
         }
@@ -276,4 +282,19 @@ impl Playground {
             stops,
         }
     }
+}
+
+/// Who is asked on the left and on the right.
+fn asked(request: &GenerationRequest, format: &PromptFormat) -> [AnsweredBy; 2] {
+    // The other state is taken as it is.
+    let sides = [(&request.other, 1.0), (&request.state, request.alpha)];
+    sides.map(|(state, alpha)| AnsweredBy {
+        checkpoint: request.spec.model.checkpoint.clone(),
+        state: state.clone(),
+        alpha,
+        template: format.clone(),
+        sampling: request.sampling,
+        limits: request.limits,
+        max_tokens: request.max_tokens,
+    })
 }

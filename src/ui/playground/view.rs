@@ -41,9 +41,9 @@ pub fn playground_ui(
     ui.horizontal(|ui| {
         let settings = &mut playground.settings;
         let modes = [
-            (false, false, "Prompt"),
-            (true, false, "Chat"),
-            (false, true, "Blind test"),
+            (false, false, tr!("Prompt")),
+            (true, false, tr!("Chat")),
+            (false, true, tr!("Blind test")),
         ];
         for (chat, blind, name) in modes {
             let is_shown = (is_chat, is_blind) == (chat, blind);
@@ -55,7 +55,7 @@ pub fn playground_ui(
             if is_chat || is_blind {
                 return;
             }
-            ui.menu_button("Examples", |ui| {
+            ui.menu_button(tr!("Examples"), |ui| {
                 for example in EXAMPLES {
                     if ui.button(first_line(example)).clicked() {
                         playground.settings.prompt = (*example).to_owned();
@@ -72,11 +72,11 @@ pub fn playground_ui(
         chat_bar_ui(ui, workspace, playground);
     }
     let (text, rows, hint) = match is_chat {
-        true => (&mut playground.message, 2, "Your next message"),
+        true => (&mut playground.message, 2, tr!("Your next message")),
         false => (
             &mut playground.settings.prompt,
             4,
-            "Text for the model to continue",
+            tr!("Text for the model to continue"),
         ),
     };
     let field = TextEdit::multiline(text)
@@ -85,7 +85,11 @@ pub fn playground_ui(
         .hint_text(hint)
         .desired_width(f32::INFINITY);
     let field = ui.add(field);
-    crate::ui::widgets::controls::named(&field, eframe::egui::Role::MultilineTextInput, "Prompt");
+    crate::ui::widgets::controls::named(
+        &field,
+        eframe::egui::Role::MultilineTextInput,
+        tr!("Prompt"),
+    );
     settings_ui(ui, &mut playground.settings, tuned.is_some());
     let texts = store
         .generated
@@ -94,8 +98,8 @@ pub fn playground_ui(
     ui.horizontal(|ui| {
         if is_on {
             if ui
-                .button("Stop")
-                .on_hover_text("Stop both answers after this token")
+                .button(tr!("Stop"))
+                .on_hover_text(tr!("Stop both answers after this token"))
                 .clicked()
             {
                 actions.push(Action::StopGenerating);
@@ -104,29 +108,29 @@ pub fn playground_ui(
             if is_run_on && texts.is_none() {
                 weak_small(
                     ui,
-                    "Waiting for the run to end; the worker does one job at a time",
+                    tr!("Waiting for the run to end; the worker does one job at a time"),
                 );
             }
         } else {
             let keys = ui.ctx().format_shortcut(&START);
             let can_answer = playground.has_prompt();
-            let name = if is_chat { "Send" } else { "Answer" };
+            let name = if is_chat { tr!("Send") } else { tr!("Answer") };
             let answer = primary_button(ui, name, can_answer, 110.0);
             if answer
-                .on_hover_text(format!("{keys} in the prompt field"))
+                .on_hover_text(tr!("{keys} in the prompt field", keys))
                 .clicked()
             {
                 actions.push(Action::Generate);
             }
             let text = match (run, tuned) {
-                (_, Some(run)) => format!("untuned and with the state of {}", run.title()),
+                (_, Some(run)) => tr!("untuned and with the state of {}", run.title()),
                 (Some(run), None) => {
-                    format!(
+                    tr!(
                         "{} has no saved state yet; showing the untuned model",
                         run.title()
                     )
                 }
-                (None, None) => "untuned only; select a run on the left to compare".into(),
+                (None, None) => tr!("untuned only; select a run on the left to compare").into(),
             };
             cut_label(ui, RichText::new(text).small().weak());
         }
@@ -139,7 +143,7 @@ pub fn playground_ui(
     let default = GeneratedText::default();
     if is_chat {
         let texts = texts.filter(|_| is_on);
-        conversations_ui(ui, playground, tuned.is_some(), texts);
+        actions.extend(conversations_ui(ui, playground, tuned.is_some(), texts));
         return actions;
     }
     let of = |answer| texts.map_or(&default, |texts| texts.answer(answer));
@@ -147,7 +151,7 @@ pub fn playground_ui(
     ui.columns(2, |columns| {
         answer_ui(
             &mut columns[0],
-            "Untuned",
+            tr!("Untuned"),
             None,
             of(Answer::Untuned),
             is_on,
@@ -157,7 +161,7 @@ pub fn playground_ui(
         if shown {
             answer_ui(
                 &mut columns[1],
-                "Tuned",
+                tr!("Tuned"),
                 run,
                 of(Answer::Tuned),
                 is_on,
@@ -167,9 +171,10 @@ pub fn playground_ui(
             // Columns stretch the texts in them otherwise.
             let layout = Layout::top_down(Align::Min);
             columns[1].with_layout(layout, |ui| {
-                ui.horizontal(|ui| group_title(ui, "Tuned"));
-                let advice =
-                    "Select a finished or stopped run; the answer with its state appears here.";
+                ui.horizontal(|ui| group_title(ui, tr!("Tuned")));
+                let advice = tr!(
+                    "Select a finished or stopped run; the answer with its state appears here."
+                );
                 weak_small(ui, advice);
             });
         }
@@ -227,18 +232,23 @@ fn written_ui(
         }
     });
     let status = match text.end {
-        None if is_on => "generating".into(),
+        None if is_on => tr!("generating").into(),
         None if text.text.is_empty() => String::new(),
-        None => "not ended".into(),
+        None => tr!("not ended").into(),
         Some(end) => {
             let why = match end {
-                AnswerEnd::EndOfDocument => "the model ended it",
-                AnswerEnd::StopText => "ended at a stop text",
-                AnswerEnd::MaxTokens => "token limit reached",
-                AnswerEnd::Stopped => "stopped",
+                AnswerEnd::EndOfDocument => tr!("the model ended it"),
+                AnswerEnd::StopText => tr!("ended at a stop text"),
+                AnswerEnd::MaxTokens => tr!("token limit reached"),
+                AnswerEnd::Stopped => tr!("stopped"),
             };
             let speed = text.n_tokens as f64 / text.secs.max(1e-9);
-            format!("{} tokens, {why}, {speed:.1} tokens/s", text.n_tokens)
+            tr!(
+                "{} tokens, {why}, {speed} tokens/s",
+                text.n_tokens,
+                why,
+                speed = format_args!("{speed:.1}")
+            )
         }
     };
     weak_small(ui, status);
@@ -257,7 +267,7 @@ fn written_ui(
             .show(ui, |ui| {
                 ui.set_min_height(height);
                 if text.text.is_empty() && !is_on {
-                    weak_small(ui, "The answer appears here, token by token.");
+                    weak_small(ui, tr!("The answer appears here, token by token."));
                 } else {
                     ui.add(Label::new(&text.text).wrap().selectable(true));
                 }

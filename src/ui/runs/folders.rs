@@ -84,8 +84,8 @@ impl RunFolders {
             };
             if !run.status.is_over() {
                 let text = match run.elsewhere {
-                    None => format!("{} is running; stop it before you delete it", run.title()),
-                    Some(_) => format!(
+                    None => tr!("{} is running; stop it before you delete it", run.title()),
+                    Some(_) => tr!(
                         "{} is running in another process; stop it there before you delete it",
                         run.title()
                     ),
@@ -130,8 +130,8 @@ impl RunFolders {
         }
         self.deleted.push((run, from));
         let text = match &self.deleted[..] {
-            [(run, _)] => format!("{} was moved to {DELETED}", run.title()),
-            all => format!("{} runs were moved to {DELETED}", all.len()),
+            [(run, _)] => tr!("{} was moved to {DELETED}", run.title(), DELETED),
+            all => tr!("{} runs were moved to {DELETED}", all.len(), DELETED),
         };
         workspace.notify(Notice::info(text).with(Remedy::Undelete));
     }
@@ -143,7 +143,7 @@ pub(crate) fn move_folder(from: &Path, to: &Path) -> Result<()> {
         std::fs::create_dir_all(parent).map_err(|error| Error::io("create", parent, error))?;
     }
     if to.exists() {
-        let reason = "exists already; move it away first";
+        let reason = tr!("exists already; move it away first");
         return Err(Error::input(to, "folder", reason));
     }
     std::fs::rename(from, to).map_err(|error| Error::io("move", from, error))

@@ -17,11 +17,11 @@ pub fn labels_ui(ctx: &Context, editing: &mut Option<LabelEditor>) -> Vec<Action
     let mut is_done = false;
     let shown = modal(ctx, "labels").show(ctx, |ui| {
         ui.set_width(380.0);
-        ui.heading("Name, tags and note");
-        weak_small(ui, format!("The folder keeps its name, {}", edited.run.0));
+        ui.heading(tr!("Name, tags and note"));
+        weak_small(ui, tr!("The folder keeps its name, {}", edited.run.0));
         ui.add_space(6.0);
         let hint = edited.run.0.clone();
-        field(ui, "Name", |ui| {
+        field(ui, tr!("Name"), |ui| {
             TextEdit::singleline(&mut edited.labels.title)
                 .hint_text(hint)
                 .desired_width(f32::INFINITY)
@@ -29,14 +29,14 @@ pub fn labels_ui(ctx: &Context, editing: &mut Option<LabelEditor>) -> Vec<Action
                 .response
                 .response
         });
-        field(ui, "Tags, separated by commas", |ui| {
+        field(ui, tr!("Tags, separated by commas"), |ui| {
             TextEdit::singleline(&mut edited.tags)
                 .desired_width(f32::INFINITY)
                 .show(ui)
                 .response
                 .response
         });
-        field(ui, "Note, in Markdown", |ui| {
+        field(ui, tr!("Note, in Markdown"), |ui| {
             TextEdit::multiline(&mut edited.labels.note)
                 .desired_rows(4)
                 .desired_width(f32::INFINITY)
@@ -45,7 +45,7 @@ pub fn labels_ui(ctx: &Context, editing: &mut Option<LabelEditor>) -> Vec<Action
                 .response
         });
         if !edited.labels.note.trim().is_empty() {
-            weak_small(ui, "As it is shown");
+            weak_small(ui, tr!("As it is shown"));
             ScrollArea::vertical()
                 .id_salt("note as it is shown")
                 .max_height(120.0)
@@ -55,14 +55,14 @@ pub fn labels_ui(ctx: &Context, editing: &mut Option<LabelEditor>) -> Vec<Action
         ui.add_space(GAP);
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
-                if primary_button(ui, "Save", true, 90.0).clicked() {
+                if primary_button(ui, tr!("Save"), true, 90.0).clicked() {
                     let tags = edited.tags.clone();
                     edited.labels.set_tags(&tags);
                     edited.labels.title = edited.labels.title.trim().to_owned();
                     actions.push(Action::Label(edited.run.clone(), edited.labels.clone()));
                     is_done = true;
                 }
-                if ui.button("Cancel").clicked() {
+                if ui.button(tr!("Cancel")).clicked() {
                     is_done = true;
                 }
             });

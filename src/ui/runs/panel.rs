@@ -60,7 +60,7 @@ pub(crate) fn runs_panel_ui(
     };
     let n_runs = store.runs().len();
     ui.horizontal(|ui| {
-        group_title(ui, "Runs");
+        group_title(ui, tr!("Runs"));
         from_right(ui, |ui| {
             weak_small(ui, counted(n_runs, selection.selected.len()))
         });
@@ -81,23 +81,23 @@ pub(crate) fn runs_panel_ui(
         if told.is_reading {
             empty_state(
                 ui,
-                "Reading runs",
-                "Runs of earlier sessions are read first.",
+                tr!("Reading runs"),
+                tr!("Runs of earlier sessions are read first."),
             );
         } else {
             let how = match told.shows_form {
-                true => "Press Start at the lower right.".to_owned(),
-                false => format!("{} starts one.", ui.ctx().format_shortcut(&START)),
+                true => tr!("Press Start at the lower right.").to_owned(),
+                false => tr!("{} starts one.", ui.ctx().format_shortcut(&START)),
             };
-            let advice = format!("{how} All runs stay here, also after a restart.");
-            empty_state(ui, "No runs yet", &advice);
+            let advice = tr!("{how} All runs stay here, also after a restart.", how);
+            empty_state(ui, tr!("No runs yet"), &advice);
         }
         broken_ui(ui, store);
         return actions;
     }
     let listed = listed(store, panel);
     if listed.is_empty() && n_runs > 0 {
-        weak_small(ui, "No matching runs.");
+        weak_small(ui, tr!("No matching runs."));
     }
     broken_ui(ui, store);
     ui.spacing_mut().item_spacing.y = ROW_GAP;
@@ -139,16 +139,16 @@ fn order_ui(ui: &mut Ui, panel: &mut RunsPanel) {
                     ui.selectable_value(&mut panel.sort, sort, sort.name());
                 }
             });
-        sort.response.on_hover_text("Order of the runs");
+        sort.response.on_hover_text(tr!("Order of the runs"));
         let field = TextEdit::singleline(&mut panel.filter)
-            .hint_text("Filter")
+            .hint_text(tr!("Filter"))
             .desired_width(f32::INFINITY);
         let field = ui.add(field);
         field.widget_info(|| {
-            let name = "Filter runs by name, tag or status";
+            let name = tr!("Filter runs by name, tag or status");
             WidgetInfo::labeled(Role::TextInput, true, name)
         });
-        field.on_hover_text("Part of a name, a tag or a status");
+        field.on_hover_text(tr!("Part of a name, a tag or a status"));
     });
 }
 
@@ -189,7 +189,7 @@ fn counted(n_runs: usize, n_selected: usize) -> String {
     match (n_runs, n_selected) {
         (0, _) => String::new(),
         (n_runs, 0 | 1) => format!("{n_runs}"),
-        (n_runs, n_selected) => format!("{n_selected} of {n_runs} shown"),
+        (n_runs, n_selected) => tr!("{n_selected} of {n_runs} shown", n_selected, n_runs),
     }
 }
 
@@ -197,9 +197,9 @@ fn broken_ui(ui: &mut Ui, store: &RunStore) {
     if !store.broken.is_empty() {
         let n = store.broken.len();
         let text = if n == 1 {
-            "1 folder cannot be read".into()
+            tr!("1 folder cannot be read").into()
         } else {
-            format!("{n} folders cannot be read")
+            tr!("{n} folders cannot be read", n)
         };
         let reasons: Vec<&str> = store
             .broken
@@ -219,7 +219,7 @@ fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], selection: &mut Selection) ->
     let response = ui.interact(rect, id, Sense::click());
     let is_selected = selection.is_selected(&run.id);
     response.widget_info(|| {
-        let name = format!("Run {}, {}", run.title(), status_word(&run.status));
+        let name = tr!("Run {}, {}", run.title(), status_word(&run.status));
         WidgetInfo::selected(Role::Button, true, is_selected, name)
     });
     if response.clicked() {
@@ -329,7 +329,7 @@ fn paint_row(ui: &Ui, rect: Rect, run: &Run, selection: &Selection) {
     );
     if let Some(share) = status_share(&run.status) {
         let text = match secs_left(run) {
-            Some(secs) => format!("{} left", duration(secs)),
+            Some(secs) => tr!("{} left", duration(secs)),
             None => format!("{:.0}%", 100.0 * share),
         };
         painter.text(
@@ -344,7 +344,7 @@ fn paint_row(ui: &Ui, rect: Rect, run: &Run, selection: &Selection) {
         let is_baseline = selection.baseline.as_ref() == Some(&run.id);
         let text = match (&run.labels.tags[..], is_baseline) {
             (_, true) => "baseline".into(),
-            ([], false) => format!("{} steps", run.step),
+            ([], false) => tr!("{} steps", run.step),
             (tags, false) => tags.join(", "),
         };
         let text = cut_middle(ui, &text, &font, right - drawn.right() - 10.0);

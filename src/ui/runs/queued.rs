@@ -28,14 +28,16 @@ pub fn run_queue_ui(ui: &mut Ui, queued: &Queued<'_>) -> Vec<Action> {
     if let Some(name) = queue.starting() {
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
-                let give_up = ui.small_button("Cancel");
+                let give_up = ui.small_button(tr!("Cancel"));
                 if give_up
-                    .on_hover_text("Cancel before it starts; nothing is written")
+                    .on_hover_text(tr!("Cancel before it starts; nothing is written"))
                     .clicked()
                 {
                     actions.push(Action::GiveUp);
                 }
-                left(ui, |ui| cut_label(ui, format!("{name} is being prepared")));
+                left(ui, |ui| {
+                    cut_label(ui, tr!("{name} is being prepared", name))
+                });
             });
         });
     }
@@ -43,7 +45,7 @@ pub fn run_queue_ui(ui: &mut Ui, queued: &Queued<'_>) -> Vec<Action> {
     if let Some(sweep) = sweep.filter(|_| n_waiting > 0) {
         cut_label(
             ui,
-            RichText::new(format!("After the sweep {sweep}"))
+            RichText::new(tr!("After the sweep {sweep}", sweep))
                 .small()
                 .weak(),
         );
@@ -53,37 +55,37 @@ pub fn run_queue_ui(ui: &mut Ui, queued: &Queued<'_>) -> Vec<Action> {
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
                 let remove = ui.small_button("×");
-                let label = format!("Remove {name} (position {}) from the queue", idx + 1);
+                let label = tr!("Remove {name} (position {}) from the queue", idx + 1, name);
                 named(&remove, Role::Button, &label);
-                if remove.on_hover_text("Remove from the queue").clicked() {
+                if remove.on_hover_text(tr!("Remove from the queue")).clicked() {
                     actions.push(Action::Withdraw(waiting.key));
                 }
                 if idx == 0 && sweep.is_some() && !waiting.is_beside {
-                    let beside = ui.small_button("Start now");
-                    let label = format!("Start {name} now, alongside the sweep");
+                    let beside = ui.small_button(tr!("Start now"));
+                    let label = tr!("Start {name} now, alongside the sweep", name);
                     named(&beside, Role::Button, &label);
-                    let hint = "Start now, alongside the sweep (both use the device)";
+                    let hint = tr!("Start now, alongside the sweep (both use the device)");
                     if beside.on_hover_text(hint).clicked() {
                         actions.push(Action::BeginBeside(waiting.key));
                     }
                 }
                 if idx > 0 {
-                    let earlier = ui.small_button("Move up");
-                    let label = format!("Move {name} (position {}) up", idx + 1);
+                    let earlier = ui.small_button(tr!("Move up"));
+                    let label = tr!("Move {name} (position {}) up", idx + 1, name);
                     named(&earlier, Role::Button, &label);
-                    if earlier.on_hover_text("Move up in the queue").clicked() {
+                    if earlier.on_hover_text(tr!("Move up in the queue")).clicked() {
                         actions.push(Action::Advance(waiting.key));
                     }
                 }
                 left(ui, |ui| {
-                    let text = RichText::new(format!("{}. {name}, queued", idx + 1));
+                    let text = RichText::new(tr!("{}. {name}, queued", idx + 1, name));
                     cut_label(ui, text.weak())
                 });
             });
         });
     }
     if n_waiting > MAX_QUEUE_ROWS {
-        weak_small(ui, format!("and {} more", n_waiting - MAX_QUEUE_ROWS));
+        weak_small(ui, tr!("and {} more", n_waiting - MAX_QUEUE_ROWS));
     }
     actions
 }

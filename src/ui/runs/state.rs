@@ -30,10 +30,10 @@ impl RunSort {
     /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Newest => "Newest",
-            Self::Title => "Name",
-            Self::Accuracy => "Accuracy",
-            Self::Loss => "Held-out loss",
+            Self::Newest => tr!("Newest"),
+            Self::Title => tr!("Name"),
+            Self::Accuracy => tr!("Accuracy"),
+            Self::Loss => tr!("Held-out loss"),
         }
     }
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::evaluations::ItemsPair;
 use super::queue::QueueRequest;
 use super::tab::{Side, Tab};
+use crate::language::Language;
 use crate::persist::run_labels::RunLabels;
-use crate::protocol::event::RunId;
+use crate::protocol::event::{Answer, RunId};
 use crate::protocol::run_spec::DataSource;
 use crate::report::Table;
 use crate::tuning::plan::fit::Fit;
@@ -77,6 +78,8 @@ pub enum Action {
     OpenExport(RunId),
     /// Write the state as was asked for.
     Export,
+    /// End the fitting of a plain state.
+    StopFolding,
     /// Ask which states are mixed, this run's among them.
     OpenMix(RunId),
     /// Write the mix as was asked for.
@@ -121,6 +124,13 @@ pub enum Action {
     Blind(BlindAction),
     /// End the answers.
     StopGenerating,
+    /// Ask where to save the conversation of one side.
+    SaveChat(Answer),
+    /// Save it there.
+    WriteChat {
+        /// Whether a file that is there is replaced.
+        overwrite: bool,
+    },
     /// Measure what the kernels of the configuration would see.
     MeasureDistances,
     /// Open or close the list of everything that can be done.
@@ -191,6 +201,8 @@ pub enum Action {
     SaveTable(Box<Table>, String),
     /// Light or dark.
     SetAppearance(Appearance),
+    /// The language of texts; none: that of the system.
+    SetLanguage(Option<Language>),
     /// Show or hide the list of shortcuts.
     ToggleShortcuts,
     /// Take a message away.

@@ -89,7 +89,10 @@ impl<A: Send + 'static> Background<A> {
         };
         let thread = Builder::new().name("background".into()).spawn(work);
         if let Err(error) = thread {
-            let error = Error::Device(format!("cannot start the thread that reads files, {error}"));
+            let error = Error::Device(tr!(
+                "cannot start the thread that reads files, {error}",
+                error
+            ));
             let _ = self.threads.failures.send(error);
         }
     }

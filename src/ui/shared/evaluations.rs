@@ -260,15 +260,15 @@ impl EvaluationCache {
 pub(crate) fn name_of(file: &EvaluationFile) -> String {
     let conditions = &file.evaluation.conditions;
     let tuned = match file.scored.is_tuned {
-        true => "tuned",
-        false => "untuned",
+        true => tr!("tuned"),
+        false => tr!("untuned"),
     };
     let drawn = match conditions.few_shot_order {
-        Some(FewShotOrder::Drawn) => " (drawn)",
+        Some(FewShotOrder::Drawn) => tr!(" (drawn)"),
         Some(FewShotOrder::First) | None => "",
     };
     match conditions.few_shot {
         0 => tuned.into(),
-        n => format!("{tuned}, {n}-shot{drawn}"),
+        n => tr!("{tuned}, {n}-shot{drawn}", tuned, n, drawn),
     }
 }

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::error::{Error, Result};
 use crate::kernels::device::{BACKEND, language_choice};
+use crate::language::{LANGUAGE, chosen};
 use crate::shell::without_console;
 
 /// What is read of the end of what it said.
@@ -47,6 +48,7 @@ impl Process {
             .args(arguments)
             // As the window was told to.
             .env(BACKEND, language_choice().to_string())
+            .env(LANGUAGE, chosen().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(complaints)
@@ -81,7 +83,7 @@ impl Process {
         }
         let said = last_line(&self.log, "gosling: ");
         Some(Ended::Failed(
-            said.unwrap_or_else(|| format!("it ended with {status}")),
+            said.unwrap_or_else(|| tr!("it ended with {status}", status)),
         ))
     }
 

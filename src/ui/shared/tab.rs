@@ -45,28 +45,28 @@ impl Tab {
     /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Tune => "Tune",
-            Self::States => "States",
-            Self::Sweep => "Sweep",
-            Self::Compare => "Compare",
-            Self::Items => "Items",
-            Self::Playground => "Playground",
-            Self::Adapt => "Adapt",
-            Self::Table => "Table",
+            Self::Tune => tr!("Tune"),
+            Self::States => tr!("States"),
+            Self::Sweep => tr!("Sweep"),
+            Self::Compare => tr!("Compare"),
+            Self::Items => tr!("Items"),
+            Self::Playground => tr!("Playground"),
+            Self::Adapt => tr!("Adapt"),
+            Self::Table => tr!("Table"),
         }
     }
 
     /// What it shows, for a tooltip.
     pub fn purpose(self) -> &'static str {
         match self {
-            Self::Tune => "Training curves, live",
-            Self::States => "Heatmaps of the state, by layer and head",
-            Self::Sweep => "Many runs over ranges of settings, queued and compared",
-            Self::Compare => "Accuracy of several runs side by side, with intervals",
-            Self::Items => "Scored questions, and which ones tuning fixed or broke",
-            Self::Playground => "Your own prompt, answered with and without the state",
-            Self::Adapt => "Adapt the state while questions are answered, without labels",
-            Self::Table => "All runs as a table: columns, groups, means over seeds",
+            Self::Tune => tr!("Training curves, live"),
+            Self::States => tr!("Heatmaps of the state, by layer and head"),
+            Self::Sweep => tr!("Many runs over ranges of settings, queued and compared"),
+            Self::Compare => tr!("Accuracy of several runs side by side, with intervals"),
+            Self::Items => tr!("Scored questions, and which ones tuning fixed or broke"),
+            Self::Playground => tr!("Your own prompt, answered with and without the state"),
+            Self::Adapt => tr!("Adapt the state while questions are answered, without labels"),
+            Self::Table => tr!("All runs as a table: columns, groups, means over seeds"),
         }
     }
 }
@@ -87,8 +87,8 @@ impl Side {
     /// What a button says that puts a view there.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Right => "at the right",
-            Self::Below => "below the others",
+            Self::Right => tr!("at the right"),
+            Self::Below => tr!("below the others"),
         }
     }
 }

@@ -5,6 +5,7 @@
 use eframe::egui::{Context, Id, Rect, Response, Ui};
 
 use super::pictures::{PictureOf, is_taken, place};
+use crate::language::in_english;
 use crate::report::Table;
 use crate::ui::shared::action::Action;
 use crate::ui::widgets::controls::weak_small;
@@ -80,20 +81,24 @@ pub(crate) fn leaves(ui: &Ui, of: PictureOf, rect: Rect, table: impl FnOnce() ->
         charts.wanted.take_if(|wanted| *wanted == of).is_some()
     });
     if is_wanted {
-        ask(ui, Action::SaveTable(Box::new(table()), of.file_name()));
+        // Tables are for programs.
+        let table = in_english(table);
+        ask(ui, Action::SaveTable(Box::new(table), of.file_name()));
     }
 }
 
 /// The menu of a chart under the right button. It is no place that the Tab key stops
 /// at: what it has is in the list of all commands too.
 pub(crate) fn menu(response: &Response, of: PictureOf) {
-    response.context_menu(|ui| entries_ui(ui, of, "Save as PNG or SVG…", "Save the numbers…"));
+    response.context_menu(|ui| {
+        entries_ui(ui, of, tr!("Save as PNG or SVG…"), tr!("Save the numbers…"))
+    });
 }
 
 /// Entries of the menu of a view that save one of its charts.
 pub(crate) fn named_entries_ui(ui: &mut Ui, of: PictureOf, name: &str) {
-    let picture = format!("{name} as PNG or SVG…");
-    entries_ui(ui, of, &picture, &format!("{name} as a table…"));
+    let picture = tr!("{name} as PNG or SVG…", name);
+    entries_ui(ui, of, &picture, &tr!("{name} as a table…", name));
 }
 
 fn entries_ui(ui: &mut Ui, of: PictureOf, picture: &str, numbers: &str) {

@@ -61,12 +61,13 @@ impl FrameTimes {
         };
         let millis = |time: Duration| 1000.0 * time.as_secs_f64();
         let first = self.first.map_or(0.0, millis);
-        let text = format!(
-            "views and layout {:.1} ms, 99 of 100 below {:.1} ms\n{} frames in the last second, {} in all\nfirst frame {first:.0} ms after the start",
-            millis(median),
-            millis(late),
+        let text = tr!(
+            "views and layout {} ms, 99 of 100 below {} ms\n{} frames in the last second, {} in all\nfirst frame {first} ms after the start",
+            format_args!("{:.1}", millis(median)),
+            format_args!("{:.1}", millis(late)),
             self.per_sec(),
             self.n_frames,
+            first = format_args!("{first:.0}")
         );
         Area::new(Id::unique("frame times"))
             .anchor(Align2::RIGHT_BOTTOM, vec2(-12.0, -40.0))

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::language::in_english;
 use eframe::egui::epaint::ClippedShape;
 use eframe::egui::{Context, FontId, FullOutput, Plugin, Shape};
 
@@ -110,21 +111,32 @@ impl Script {
     }
 
     fn sentence(self) -> String {
+        match self {
+            // Those who cannot see Chinese letters are not told so in them.
+            Self::Chinese => in_english(|| self.told()),
+            Self::Japanese | Self::Korean | Self::Emoji | Self::Other => self.told(),
+        }
+    }
+
+    fn told(self) -> String {
         let (what, package) = match self {
-            Self::Chinese => ("Chinese characters", "fonts-noto-cjk"),
-            Self::Japanese => ("Japanese letters", "fonts-noto-cjk"),
-            Self::Korean => ("Korean letters", "fonts-noto-cjk"),
-            Self::Emoji => ("Some emoji", "fonts-noto-color-emoji"),
-            Self::Other => ("Some letters", "fonts-noto"),
+            Self::Chinese => (tr!("Chinese characters"), "fonts-noto-cjk"),
+            Self::Japanese => (tr!("Japanese letters"), "fonts-noto-cjk"),
+            Self::Korean => (tr!("Korean letters"), "fonts-noto-cjk"),
+            Self::Emoji => (tr!("Some emoji"), "fonts-noto-color-emoji"),
+            Self::Other => (tr!("Some letters"), "fonts-noto"),
         };
         let how = match cfg!(target_os = "linux") {
-            true => format!(
-                "On Debian and Ubuntu the package {package} has them, with libfontconfig1; on Fedora and Arch look for Noto fonts"
+            true => tr!(
+                "On Debian and Ubuntu the package {package} has them, with libfontconfig1; on Fedora and Arch look for Noto fonts",
+                package
             ),
-            false => "Install a font that has them".to_owned(),
+            false => tr!("Install a font that has them").to_owned(),
         };
-        format!(
-            "{what} are shown as boxes: no font of this machine has them. {how}. Then open Gosling again."
+        tr!(
+            "{what} are shown as boxes: no font of this machine has them. {how}. Then open Gosling again.",
+            what,
+            how
         )
     }
 }

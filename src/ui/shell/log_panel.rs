@@ -31,11 +31,11 @@ pub fn log_panel_ui(
 ) -> Option<Action> {
     let mut action = None;
     ui.horizontal(|ui| {
-        group_title(ui, "Log");
+        group_title(ui, tr!("Log"));
         from_right(ui, |ui| {
-            let copy = ui.small_button("Copy");
+            let copy = ui.small_button(tr!("Copy"));
             if copy
-                .on_hover_text("Copy the listed lines as text")
+                .on_hover_text(tr!("Copy the listed lines as text"))
                 .clicked()
             {
                 let lines: Vec<String> = shown(store, selection, *settings).map(written).collect();
@@ -43,7 +43,7 @@ pub fn log_panel_ui(
             }
             match ui.available_width() < FILTERS_WIDTH {
                 true => {
-                    ui.menu_button("Filter", |ui| filters_ui(ui, settings));
+                    ui.menu_button(tr!("Filter"), |ui| filters_ui(ui, settings));
                 }
                 false => filters_ui(ui, settings),
             }
@@ -52,8 +52,8 @@ pub fn log_panel_ui(
     let lines: Vec<&LogLine> = shown(store, selection, *settings).collect();
     if lines.is_empty() {
         let text = match store.log().len() {
-            0 => "Events are listed here.",
-            _ => "No matching lines.",
+            0 => tr!("Events are listed here."),
+            _ => tr!("No matching lines."),
         };
         weak_small(ui, text);
         return action;
@@ -74,8 +74,8 @@ pub fn log_panel_ui(
 
 /// Which lines are listed; in a row from the right the first one stands last.
 fn filters_ui(ui: &mut Ui, settings: &mut LogSettings) {
-    ui.checkbox(&mut settings.of_selected, "Selected runs only");
-    ui.checkbox(&mut settings.of_trouble, "Warnings and errors only");
+    ui.checkbox(&mut settings.of_selected, tr!("Selected runs only"));
+    ui.checkbox(&mut settings.of_trouble, tr!("Warnings and errors only"));
 }
 
 /// The lines that are listed, oldest first.
@@ -97,9 +97,9 @@ fn shown<'a>(
 fn level_word(level: LogLevel) -> &'static str {
     match level {
         LogLevel::Info => "",
-        LogLevel::Note => "note  ",
-        LogLevel::Warning => "warning  ",
-        LogLevel::Error => "error  ",
+        LogLevel::Note => tr!("note  "),
+        LogLevel::Warning => tr!("warning  "),
+        LogLevel::Error => tr!("error  "),
     }
 }
 

@@ -7,6 +7,7 @@ use eframe::egui::{
 use super::closing::{Closing, Ending};
 use super::shortcuts::SHORTCUTS;
 use super::theme::{GAP, blend, palette};
+use crate::language;
 use crate::runs::LogLevel;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::notice::{Notice, Remedy};
@@ -21,10 +22,8 @@ const WIDE_BUTTONS_WIDTH: f32 = 240.0;
 const NOTICE_WIDTH: f32 = 560.0;
 const NOTICE_HEIGHT: f32 = 96.0;
 /// What the program is and where it was run.
-const ABOUT: &str = concat!(
-    "Gosling ",
-    env!("CARGO_PKG_VERSION"),
-    ". It was run on Linux with NVIDIA H100 and H200 GPUs, with Mesa's software adapter and on the CPU. \
+const ABOUT: &str = mark!(
+    "It was run on Linux with NVIDIA H100 and H200 GPUs, with Mesa's software adapter and on the CPU. \
      Other systems and GPUs are untested; gosling selftest --report FILE checks one and writes a report."
 );
 
@@ -55,9 +54,9 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
     let mut actions = Vec::new();
     let colours = palette(ui.visuals());
     let (colour, word) = match notice.level {
-        LogLevel::Error => (colours.bad, "Error"),
-        LogLevel::Warning => (colours.warning, "Look"),
-        LogLevel::Note | LogLevel::Info => (colours.accent, "Done"),
+        LogLevel::Error => (colours.bad, tr!("Error")),
+        LogLevel::Warning => (colours.warning, tr!("Look")),
+        LogLevel::Note | LogLevel::Info => (colours.accent, tr!("Done")),
     };
     let frame = Frame::popup(ui.style())
         .fill(blend(colour, colours.surface, 0.1))
@@ -86,12 +85,12 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
             });
             if let Some(remedy) = &notice.remedy {
                 let (text, action) = match remedy {
-                    Remedy::RestartWorker => ("Restart worker", Action::RestartWorker),
-                    Remedy::Undelete => ("Undo", Action::Undelete),
+                    Remedy::RestartWorker => (tr!("Restart worker"), Action::RestartWorker),
+                    Remedy::Undelete => (tr!("Undo"), Action::Undelete),
                     Remedy::AcceptChanges(asked) => {
                         let text = match asked {
-                            QueueRequest::ResumeFromDisk { .. } => "Resume with the changes",
-                            QueueRequest::Start(_) => "Start from this state",
+                            QueueRequest::ResumeFromDisk { .. } => tr!("Resume with the changes"),
+                            QueueRequest::Start(_) => tr!("Start from this state"),
                         };
                         (text, Action::AcceptChanges(asked.clone()))
                     }
@@ -100,10 +99,10 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
                     actions.push(action);
                     actions.push(Action::Dismiss(idx));
                 }
-            } else if notice.level > LogLevel::Info && ui.button("Copy").clicked() {
+            } else if notice.level > LogLevel::Info && ui.button(tr!("Copy")).clicked() {
                 actions.push(Action::CopyText(notice.text.clone()));
             }
-            if ui.button("Dismiss").clicked() {
+            if ui.button(tr!("Dismiss")).clicked() {
                 actions.push(Action::Dismiss(idx));
             }
         });
@@ -115,27 +114,32 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
 fn ending_words(ending: &Ending, goes_on: bool) -> (&'static str, String) {
     let (title, mut words) = match (&ending.sweep, ending.has_run) {
         (Some(name), false) => (
-            "A sweep is running",
-            format!(
-                "Closing stops the active runs of {name} after their current step and saves them."
+            tr!("A sweep is running"),
+            tr!(
+                "Closing stops the active runs of {name} after their current step and saves them.",
+                name
             ),
         ),
         (Some(name), true) => (
-            "A sweep and a run are active",
-            format!(
-                "Closing stops the run and the runs of {name} after their current step and saves them."
+            tr!("A sweep and a run are active"),
+            tr!(
+                "Closing stops the run and the runs of {name} after their current step and saves them.",
+                name
             ),
         ),
         (None, true) => (
-            "A run is active",
-            "Closing stops the run after its current step and saves it.".to_owned(),
+            tr!("A run is active"),
+            tr!("Closing stops the run after its current step and saves it.").to_owned(),
         ),
-        (None, false) => ("A run is about to start", "It has not started.".to_owned()),
+        (None, false) => (
+            tr!("A run is about to start"),
+            tr!("It has not started.").to_owned(),
+        ),
     };
     words += match (ending.n_waiting, goes_on) {
         (0, _) => "",
-        (_, true) => " Queued runs are kept.",
-        (_, false) => " Queued runs are removed.",
+        (_, true) => tr!(" Queued runs are kept."),
+        (_, false) => tr!(" Queued runs are removed."),
     };
     (title, words)
 }
@@ -156,14 +160,14 @@ pub fn closing_ui(
                 let (title, words) = ending_words(ending, *goes_on);
                 ui.heading(title);
                 ui.label(words);
-                ui.checkbox(goes_on, "Resume when Gosling is opened again");
+                ui.checkbox(goes_on, tr!("Resume when Gosling is opened again"));
                 ui.add_space(GAP);
                 ui.horizontal(|ui| {
                     from_right(ui, |ui| {
-                        if primary_button(ui, "Stop, save and close", true, 150.0).clicked() {
+                        if primary_button(ui, tr!("Stop, save and close"), true, 150.0).clicked() {
                             actions.push(Action::StopAndClose);
                         }
-                        if ui.button("Keep it running").clicked() {
+                        if ui.button(tr!("Keep it running")).clicked() {
                             actions.push(Action::KeepOpen);
                         }
                     });
@@ -176,8 +180,10 @@ pub fn closing_ui(
         Closing::Saving => {
             modal(ctx, "saving").show(ctx, |ui| {
                 ui.set_width(320.0);
-                ui.heading("Saving");
-                ui.label("The window closes when the current steps are finished and saved.");
+                ui.heading(tr!("Saving"));
+                ui.label(tr!(
+                    "The window closes when the current steps are finished and saved."
+                ));
             });
         }
     }
@@ -188,24 +194,25 @@ pub fn closing_ui(
 pub fn shortcuts_ui(ctx: &Context) -> Vec<Action> {
     let modal = modal(ctx, "shortcuts").show(ctx, |ui| {
         ui.set_width(400.0);
-        ui.heading("Keyboard shortcuts");
+        ui.heading(tr!("Keyboard shortcuts"));
         ui.add_space(6.0);
         let height = (ctx.content_rect().height() - 240.0).max(120.0);
         ScrollArea::vertical().max_height(height).show(ui, |ui| {
             Grid::new("shortcuts").spacing([24.0, 6.0]).striped(true).show(ui, |ui| {
                 for shortcut in SHORTCUTS {
                     ui.monospace(ctx.format_shortcut(&shortcut.keys));
-                    ui.label(shortcut.what);
+                    ui.label(language::text(shortcut.what));
                     ui.end_row();
                 }
             });
         });
         ui.add_space(6.0);
-        weak_small(ui, "In the list of runs, Ctrl-click adds a run and Shift-click selects a range. Tab moves through all controls.");
+        weak_small(ui, tr!("In the list of runs, Ctrl-click adds a run and Shift-click selects a range. Tab moves through all controls."));
         ui.add_space(6.0);
-        weak_small(ui, ABOUT);
+        let version = concat!("Gosling ", env!("CARGO_PKG_VERSION"));
+        weak_small(ui, format!("{version}. {}", language::text(ABOUT)));
         ui.add_space(6.0);
-        ui.button("Close").clicked()
+        ui.button(tr!("Close")).clicked()
     });
     if modal.inner || modal.should_close() {
         vec![Action::ToggleShortcuts]

@@ -8,6 +8,7 @@ pub mod docking;
 pub(crate) mod frame_times;
 pub mod letters;
 pub mod log_panel;
+pub mod look;
 pub(crate) mod messages;
 pub mod palette;
 pub mod path_dialogs;

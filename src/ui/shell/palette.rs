@@ -8,6 +8,7 @@ pub(crate) use self::entries::PaletteContext;
 use self::entries::{Entry, entries};
 use super::shortcuts::ActsOn;
 use super::theme::{blend, palette};
+use crate::language;
 use crate::ui::shared::action::Action;
 use crate::ui::widgets::controls::{modal, weak_small};
 
@@ -41,13 +42,13 @@ pub(crate) fn palette_ui(
         let down = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::ArrowDown));
         let enter = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
         let field = TextEdit::singleline(&mut typed.typed)
-            .hint_text("Search commands")
+            .hint_text(tr!("Search commands"))
             .desired_width(f32::INFINITY);
         let field = ui.add(field);
         crate::ui::widgets::controls::named(
             &field,
             eframe::egui::Role::TextInput,
-            "Search commands",
+            tr!("Search commands"),
         );
         field.request_focus();
         if field.changed() {
@@ -66,7 +67,7 @@ pub(crate) fn palette_ui(
         }
         ui.add_space(4.0);
         if found.is_empty() {
-            weak_small(ui, "No matching commands.");
+            weak_small(ui, tr!("No matching commands."));
         }
         // Of one height, so that what is typed into stays where it is.
         let height = LIST_HEIGHT.min(ctx.content_rect().height() - 160.0);
@@ -99,7 +100,7 @@ fn row_ui(ui: &mut Ui, entry: &Entry, is_chosen: bool, scrolls: bool) -> bool {
     };
     let (text, beside) = match &entry.action {
         Ok(_) => (RichText::new(&entry.text), entry.keys.as_str()),
-        Err(reason) => (RichText::new(&entry.text).weak(), *reason),
+        Err(reason) => (RichText::new(&entry.text).weak(), language::text(reason)),
     };
     let button = eframe::egui::Button::new(text)
         .right_text(RichText::new(beside).small().weak())

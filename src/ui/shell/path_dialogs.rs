@@ -55,6 +55,8 @@ pub enum PathFor {
     SaveSweep,
     /// Where to write a state.
     Export,
+    /// Where to save a conversation.
+    Chat,
     /// Where to write the numbers of runs.
     Numbers,
     /// Where to write a plot as a picture that scales.
@@ -73,14 +75,14 @@ pub enum PathFor {
 /// the ending that was chosen.
 pub(crate) fn save_table(written: &Background<Result<String>>, table: Table, name: &str) {
     let dialog = AsyncFileDialog::new()
-        .set_title("Save the table")
+        .set_title(tr!("Save the table"))
         .set_file_name(format!("{name}.csv"));
     let formats = [
         ("CSV", "csv"),
         ("Markdown", "md"),
         ("LaTeX", "tex"),
         ("JSON", "json"),
-        ("Text", "txt"),
+        (tr!("Text"), "txt"),
     ];
     let with =
         |dialog: AsyncFileDialog, (name, ending): (&str, &str)| dialog.add_filter(name, &[ending]);
@@ -89,7 +91,7 @@ pub(crate) fn save_table(written: &Background<Result<String>>, table: Table, nam
         let chosen = block_on(dialog)?;
         let path = chosen.path();
         let saved = table.write(path);
-        Some(saved.map(|()| format!("Saved {}", shown(path))))
+        Some(saved.map(|()| tr!("Saved {}", shown(path))))
     });
 }
 
@@ -105,39 +107,39 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
             wait_for(
                 chosen,
                 what,
-                file("Choose a model", "RWKV-7 model", &MODELS),
+                file(tr!("Choose a model"), tr!("RWKV-7 model"), &MODELS),
             );
         }
         PathFor::CheckpointFolder => {
-            let dialog = dialog.set_title("Choose the folder of a model");
+            let dialog = dialog.set_title(tr!("Choose the folder of a model"));
             wait_for(chosen, what, dialog.pick_folder());
         }
         PathFor::Vocabulary => wait_for(
             chosen,
             what,
-            file("Choose a vocabulary", "Vocabulary", &["txt"]),
+            file(tr!("Choose a vocabulary"), tr!("Vocabulary"), &["txt"]),
         ),
         PathFor::Template => wait_for(
             chosen,
             what,
-            file("Choose a template", "Template", &["ron"]),
+            file(tr!("Choose a template"), tr!("Template"), &["ron"]),
         ),
         PathFor::Train => wait_for(
             chosen,
             what,
-            file("Choose training examples", "Texts", &TEXTS),
+            file(tr!("Choose training examples"), tr!("Texts"), &TEXTS),
         ),
         PathFor::Validation => wait_for(
             chosen,
             what,
-            file("Choose held-out examples", "Texts", &TEXTS),
+            file(tr!("Choose held-out examples"), tr!("Texts"), &TEXTS),
         ),
         PathFor::StartState => wait_for(
             chosen,
             what,
             file(
-                "Choose a state",
-                "Tuned state",
+                tr!("Choose a state"),
+                tr!("Tuned state"),
                 &["safetensors", "pth", "st", "state"],
             ),
         ),
@@ -145,75 +147,104 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
             chosen,
             what,
             file(
-                "Choose a state to import",
-                "State",
+                tr!("Choose a state to import"),
+                tr!("State"),
                 &["pth", "st", "state", "safetensors", "bin"],
             ),
         ),
         PathFor::OpenFolder => {
-            let dialog = dialog.set_title("Open the folder of a run or of a sweep");
+            let dialog = dialog.set_title(tr!("Open the folder of a run or of a sweep"));
             wait_for(chosen, what, dialog.pick_folder());
         }
         PathFor::OpenSpec => wait_for(
             chosen,
             what,
-            file("Open a run specification", "Run specification", &["ron"]),
+            file(
+                tr!("Open a run specification"),
+                tr!("Run specification"),
+                &["ron"],
+            ),
         ),
         PathFor::OpenSweep => {
-            wait_for(chosen, what, file("Open a sweep", "Sweep", &["ron"]));
+            wait_for(
+                chosen,
+                what,
+                file(tr!("Open a sweep"), tr!("Sweep"), &["ron"]),
+            );
         }
         PathFor::SaveSweep => {
-            wait_for(chosen, what, save("Save the sweep", name, "Sweep", "ron"));
+            wait_for(
+                chosen,
+                what,
+                save(tr!("Save the sweep"), name, tr!("Sweep"), "ron"),
+            );
         }
         PathFor::BenchmarkFolder | PathFor::ScoredFolder => {
-            let dialog = dialog.set_title("Choose the folder of the benchmark's files");
+            let dialog = dialog.set_title(tr!("Choose the folder of the benchmark's files"));
             wait_for(chosen, what, dialog.pick_folder());
         }
         PathFor::Export => {
             let dialog = dialog
-                .set_title("Where to write the state")
+                .set_title(tr!("Where to write the state"))
                 .set_file_name(name);
             wait_for(chosen, what, dialog.save_file());
         }
+        PathFor::Chat => wait_for(
+            chosen,
+            what,
+            save(tr!("Where to save the chat"), name, tr!("Chat"), "jsonl"),
+        ),
         PathFor::Numbers => wait_for(
             chosen,
             what,
-            save("Where to write the numbers", name, "Table", "csv"),
+            save(tr!("Where to write the numbers"), name, tr!("Table"), "csv"),
         ),
         PathFor::Svg(_) => wait_for(
             chosen,
             what,
-            save("Where to write the picture", name, "Picture", "svg"),
+            save(
+                tr!("Where to write the picture"),
+                name,
+                tr!("Picture"),
+                "svg",
+            ),
         ),
         PathFor::Report => {
             let dialog = dialog
-                .set_title("Where to write the report")
+                .set_title(tr!("Where to write the report"))
                 .set_file_name(format!("{name}.html"))
-                .add_filter("Page", &["html"])
+                .add_filter(tr!("Page"), &["html"])
                 .add_filter("Markdown", &["md"]);
             wait_for(chosen, what, dialog.save_file());
         }
         PathFor::Picture => {
             let dialog = dialog
-                .set_title("Where to write the picture")
+                .set_title(tr!("Where to write the picture"))
                 .set_file_name(format!("{name}.png"))
-                .add_filter("Picture", &["png"])
-                .add_filter("Picture that scales", &["svg"]);
+                .add_filter(tr!("Picture"), &["png"])
+                .add_filter(tr!("Picture that scales"), &["svg"]);
             wait_for(chosen, what, dialog.save_file());
         }
         PathFor::Diagnostics => wait_for(
             chosen,
             what,
-            save("Where to write the diagnostics", name, "Archive", "zip"),
+            save(
+                tr!("Where to write the diagnostics"),
+                name,
+                tr!("Archive"),
+                "zip",
+            ),
         ),
         PathFor::SaveSpec => {
             let dialog = dialog
-                .set_title("Save the run specification")
+                .set_title(tr!("Save the run specification"))
                 .set_file_name(format!("{name}.ron"));
             wait_for(
                 chosen,
                 what,
-                dialog.add_filter("Run specification", &["ron"]).save_file(),
+                dialog
+                    .add_filter(tr!("Run specification"), &["ron"])
+                    .save_file(),
             );
         }
     }

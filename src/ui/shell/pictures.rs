@@ -13,6 +13,7 @@ use super::theme::palette;
 use super::vector::VectorPicture;
 use crate::error::{Error, Result};
 use crate::format::shown;
+use crate::language::in_english;
 use crate::persist::heatmap_png::write_rgb_png;
 use crate::ui::shared::notice::Notice;
 use crate::ui::shared::tab::Tab;
@@ -71,15 +72,15 @@ impl Chart {
     /// What the user calls it.
     fn words(self) -> &'static str {
         match self {
-            Self::Histogram => "the histogram",
-            Self::SingularValues => "the singular values",
-            Self::TokenNorms => "the norms over the tokens",
-            Self::Accuracies(_) => "the accuracies",
-            Self::Costs(_) => "the accuracies by cost",
-            Self::Rates => "the loss over learning rates",
-            Self::Distances => "the distances",
-            Self::Adaptation => "the adaptation by cost",
-            Self::AdaptationSteps => "the steps of the adaptation",
+            Self::Histogram => tr!("the histogram"),
+            Self::SingularValues => tr!("the singular values"),
+            Self::TokenNorms => tr!("the norms over the tokens"),
+            Self::Accuracies(_) => tr!("the accuracies"),
+            Self::Costs(_) => tr!("the accuracies by cost"),
+            Self::Rates => tr!("the loss over learning rates"),
+            Self::Distances => tr!("the distances"),
+            Self::Adaptation => tr!("the adaptation by cost"),
+            Self::AdaptationSteps => tr!("the steps of the adaptation"),
         }
     }
 
@@ -103,12 +104,12 @@ impl PictureOf {
     /// What the user calls it.
     pub fn words(self) -> String {
         match self {
-            Self::Window => "the window".into(),
-            Self::View(tab) => format!("the view {}", tab.name()),
-            Self::Plot(metric) => format!("the plot {}", metric.title()),
-            Self::Matrix => "the matrix".into(),
-            Self::Heads => "every head".into(),
-            Self::Sweep => "the results of the sweep".into(),
+            Self::Window => tr!("the window").into(),
+            Self::View(tab) => tr!("the view {}", tab.name()),
+            Self::Plot(metric) => tr!("the plot {}", metric.title()),
+            Self::Matrix => tr!("the matrix").into(),
+            Self::Heads => tr!("every head").into(),
+            Self::Sweep => tr!("the results of the sweep").into(),
             Self::Chart(chart) => chart.words().into(),
         }
     }
@@ -117,8 +118,8 @@ impl PictureOf {
     pub(super) fn file_name(self) -> String {
         let name = match self {
             Self::Window => "gosling",
-            Self::View(tab) => tab.name(),
-            Self::Plot(metric) => metric.title(),
+            Self::View(tab) => in_english(|| tab.name()),
+            Self::Plot(metric) => in_english(|| metric.title()),
             Self::Matrix => "matrix",
             Self::Heads => "heads",
             Self::Sweep => "sweep",
@@ -269,7 +270,7 @@ impl Pictures {
         match place {
             Some(place) => self.due = Some(place),
             None => {
-                let text = format!("No picture was saved: {} is not on the screen", of.words());
+                let text = tr!("No picture was saved: {} is not on the screen", of.words());
                 workspace.notify(Notice::error(text));
             }
         }
@@ -305,8 +306,12 @@ impl Pictures {
                     Some(vector) => write_text(&path, &vector.svg(&image, scale)?)?,
                     None => write_picture(&path, &image, rect * scale, &of.words())?,
                 }
-                let part = if is_whole { "" } else { " (the visible part)" };
-                Ok(Some(format!("Saved {}{part}", shown(&path))))
+                let part = if is_whole {
+                    ""
+                } else {
+                    tr!(" (the visible part)")
+                };
+                Ok(Some(tr!("Saved {}{part}", shown(&path), part)))
             });
         });
     }
@@ -327,7 +332,7 @@ fn write_picture(path: &Path, image: &ColorImage, rect: Rect, caption: &str) -> 
         return Err(Error::input(
             path,
             "picture",
-            "no part of it is on the screen",
+            tr!("no part of it is on the screen"),
         ));
     }
     let rows = (top..bottom).map(|row| &image.pixels[row * width + left..row * width + right]);

@@ -110,128 +110,144 @@ pub(crate) const REDO: KeyboardShortcut =
 
 /// Every shortcut, in the order in which they are listed.
 pub(crate) const SHORTCUTS: &[Shortcut] = &[
-    command(Key::Enter, "Answer the prompt", ShortcutEffect::Answer),
     command(
         Key::Enter,
-        "Start the configured run, or the sweep in the Sweep view",
+        mark!("Answer the prompt"),
+        ShortcutEffect::Answer,
+    ),
+    command(
+        Key::Enter,
+        mark!("Start the configured run, or the sweep in the Sweep view"),
         ShortcutEffect::Start,
     ),
     command(
         Key::P,
-        "Pause or resume the selected run",
+        mark!("Pause or resume the selected run"),
         ShortcutEffect::PauseOrResume,
     ),
     command(
         Key::Period,
-        "Stop the selected run and save it",
+        mark!("Stop the selected run and save it"),
         ShortcutEffect::Stop,
     ),
-    command(Key::Num1, "Show the steps", ShortcutEffect::Open(Tab::Tune)),
+    command(
+        Key::Num1,
+        mark!("Show the steps"),
+        ShortcutEffect::Open(Tab::Tune),
+    ),
     command(
         Key::Num2,
-        "Show the states",
+        mark!("Show the states"),
         ShortcutEffect::Open(Tab::States),
     ),
     command(
         Key::Num3,
-        "Show the sweep",
+        mark!("Show the sweep"),
         ShortcutEffect::Open(Tab::Sweep),
     ),
     command(
         Key::Num4,
-        "Show the comparison",
+        mark!("Show the comparison"),
         ShortcutEffect::Open(Tab::Compare),
     ),
     command(
         Key::Num5,
-        "Show the items",
+        mark!("Show the items"),
         ShortcutEffect::Open(Tab::Items),
     ),
     command(
         Key::Num6,
-        "Show the playground",
+        mark!("Show the playground"),
         ShortcutEffect::Open(Tab::Playground),
     ),
     command(
         Key::Num7,
-        "Show the adaptations",
+        mark!("Show the adaptations"),
         ShortcutEffect::Open(Tab::Adapt),
     ),
     command(
         Key::Num8,
-        "Show the table of runs",
+        mark!("Show the table of runs"),
         ShortcutEffect::Open(Tab::Table),
     ),
     // Before the shorter ones, which take them too.
     Shortcut {
         keys: OPEN_FOLDER,
-        what: "Open the folder of a run or of a sweep",
+        what: mark!("Open the folder of a run or of a sweep"),
         does: ShortcutEffect::OpenFolder,
     },
-    command(Key::O, "Open a run specification", ShortcutEffect::OpenSpec),
+    command(
+        Key::O,
+        mark!("Open a run specification"),
+        ShortcutEffect::OpenSpec,
+    ),
     command(
         Key::S,
-        "Save the run specification",
+        mark!("Save the run specification"),
         ShortcutEffect::SaveSpec,
     ),
     command(
         Key::L,
-        "Copy the configuration as a command line",
+        mark!("Copy the configuration as a command line"),
         ShortcutEffect::CopyCommandLine,
     ),
     // Before the one that has fewer keys, which would take it.
     Shortcut {
         keys: REDO,
-        what: "Redo the last change of the configuration",
+        what: mark!("Redo the last change of the configuration"),
         does: ShortcutEffect::Redo,
     },
     Shortcut {
         keys: UNDO,
-        what: "Undo the last change of the configuration",
+        what: mark!("Undo the last change of the configuration"),
         does: ShortcutEffect::Undo,
     },
     command(
         Key::T,
-        "Switch between system, light and dark theme",
+        mark!("Switch between system, light and dark theme"),
         ShortcutEffect::ChangeAppearance,
     ),
-    command(Key::K, "Search all commands", ShortcutEffect::Palette),
+    command(
+        Key::K,
+        mark!("Search all commands"),
+        ShortcutEffect::Palette,
+    ),
     command(
         Key::A,
-        "Select all listed runs, in the list of runs",
+        mark!("Select all listed runs, in the list of runs"),
         ShortcutEffect::SelectAll,
     ),
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::ALT, Key::ArrowUp),
-        what: "Select the run above",
+        what: mark!("Select the run above"),
         does: ShortcutEffect::SelectAbove,
     },
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::ALT, Key::ArrowDown),
-        what: "Select the run below",
+        what: mark!("Select the run below"),
         does: ShortcutEffect::SelectBelow,
     },
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::NONE, Key::F2),
-        what: "Edit name, tags and note of the selected run",
+        what: mark!("Edit name, tags and note of the selected run"),
         does: ShortcutEffect::EditLabels,
     },
     command(
         Key::Delete,
-        "Delete the selected runs",
+        mark!("Delete the selected runs"),
         ShortcutEffect::Delete,
     ),
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::NONE, Key::F12),
-        what: "Show frame times",
+        what: mark!("Show frame times"),
         does: ShortcutEffect::FrameTimes,
     },
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::NONE, Key::F1),
-        what: "Show this list (also ?)",
+        what: mark!("Show this list (also ?)"),
         does: ShortcutEffect::Shortcuts,
     },
-    command(Key::Q, "Close the window", ShortcutEffect::Close),
+    command(Key::Q, mark!("Close the window"), ShortcutEffect::Close),
 ];
 
 /// What shortcuts act on.
@@ -309,21 +325,21 @@ fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Result<Action, &'static str>
         store, selection, ..
     } = on;
     use super::path_dialogs::PathFor;
-    const NO_RUN: &str = "no run is selected";
-    const ELSEWHERE: &str = "the run is in another process";
+    let no_run = tr!("no run is selected");
+    let elsewhere = tr!("the run is in another process");
     let focused = || {
         selection
             .focused()
             .and_then(|id| store.get(id))
-            .ok_or(NO_RUN)
+            .ok_or(no_run)
     };
     Ok(match does {
-        ShortcutEffect::Answer if !on.has_prompt => return Err("there is no prompt"),
+        ShortcutEffect::Answer if !on.has_prompt => return Err(tr!("there is no prompt")),
         ShortcutEffect::Answer => Action::Generate,
         ShortcutEffect::Start => match (on.area, on.sweep) {
             (Area::Sweep | Area::Nowhere | Area::Runs | Area::Elsewhere, Some(can_begin)) => {
                 if !can_begin {
-                    return Err("the sweep cannot start; the Sweep view says why");
+                    return Err(tr!("the sweep cannot start; the Sweep view says why"));
                 }
                 Action::Sweep(SweepAction::Start)
             }
@@ -332,7 +348,7 @@ fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Result<Action, &'static str>
         ShortcutEffect::PauseOrResume => {
             let run = focused()?;
             if run.elsewhere.is_some() {
-                return Err(ELSEWHERE);
+                return Err(elsewhere);
             }
             match run.status {
                 RunStatus::Running { .. } | RunStatus::Evaluating { .. } => {
@@ -344,14 +360,14 @@ fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Result<Action, &'static str>
                 | RunStatus::Failed(_) => Action::ResumeFromDisk(run.id.clone()),
                 RunStatus::Finished
                 | RunStatus::StoppedEarly { .. }
-                | RunStatus::Diverged { .. } => return Err("the run has ended"),
+                | RunStatus::Diverged { .. } => return Err(tr!("the run has ended")),
             }
         }
         ShortcutEffect::Stop => {
             let run = focused()?;
             match (run.elsewhere, run.status.is_over()) {
-                (Some(_), _) => return Err(ELSEWHERE),
-                (None, true) => return Err("the run has ended"),
+                (Some(_), _) => return Err(elsewhere),
+                (None, true) => return Err(tr!("the run has ended")),
                 (None, false) => Action::Stop(run.id.clone()),
             }
         }
@@ -369,13 +385,13 @@ fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Result<Action, &'static str>
         ShortcutEffect::SelectAll => match on.area {
             Area::Runs | Area::Nowhere => Action::SelectAll((on.listed)()),
             Area::Form | Area::Sweep | Area::Elsewhere => {
-                return Err("it acts in the list of runs");
+                return Err(tr!("it acts in the list of runs"));
             }
         },
-        ShortcutEffect::SelectAbove => Action::Select(beside(on, -1).ok_or("none is above")?),
-        ShortcutEffect::SelectBelow => Action::Select(beside(on, 1).ok_or("none is below")?),
+        ShortcutEffect::SelectAbove => Action::Select(beside(on, -1).ok_or(tr!("none is above"))?),
+        ShortcutEffect::SelectBelow => Action::Select(beside(on, 1).ok_or(tr!("none is below"))?),
         ShortcutEffect::EditLabels => Action::EditLabels(focused()?.id.clone()),
-        ShortcutEffect::Delete if selection.selected.is_empty() => return Err(NO_RUN),
+        ShortcutEffect::Delete if selection.selected.is_empty() => return Err(no_run),
         ShortcutEffect::Delete => Action::Delete(selection.selected.clone()),
         ShortcutEffect::Close => Action::Close,
     })

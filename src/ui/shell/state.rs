@@ -7,11 +7,14 @@ use super::log_panel::LogSettings;
 use super::palette::PaletteState;
 use super::pictures::Pictures;
 use super::theme::Appearance;
+use crate::language::Language;
 
 /// The window around the features.
 pub struct Shell {
     /// Light or dark.
     pub appearance: Appearance,
+    /// The language that was chosen in the window; none: that of the system.
+    pub language: Option<Language>,
     /// Where the views of the centre stand.
     pub dock: Dock,
     /// Whether the list of runs is shown.
@@ -38,6 +41,7 @@ impl Default for Shell {
     fn default() -> Self {
         Self {
             appearance: Appearance::default(),
+            language: None,
             dock: Dock::default(),
             shows_runs: true,
             shows_form: true,

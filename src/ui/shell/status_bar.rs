@@ -23,7 +23,7 @@ pub fn status_bar_ui(ui: &mut Ui, store: &RunStore) {
             }
             if let Some(scoring) = store.scoring.as_ref().filter(|scoring| scoring.is_on) {
                 let Scoring { done, total, .. } = scoring;
-                ui.label(RichText::new(format!("Scored {done} of {total} items")).small());
+                ui.label(RichText::new(tr!("Scored {done} of {total} items", done, total)).small());
             }
             ui.with_layout(
                 eframe::egui::Layout::left_to_right(eframe::egui::Align::Center),
@@ -35,7 +35,7 @@ pub fn status_bar_ui(ui: &mut Ui, store: &RunStore) {
 
 fn device_ui(ui: &mut Ui, store: &RunStore) {
     if let Some(read) = store.loading {
-        ui.label(RichText::new("Loading the model").small());
+        ui.label(RichText::new(tr!("Loading the model")).small());
         ui.add(
             ProgressBar::new(read.share())
                 .desired_width(140.0)
@@ -44,11 +44,14 @@ fn device_ui(ui: &mut Ui, store: &RunStore) {
         let bytes = part_of_bytes(read.done, read.total);
         ui.label(RichText::new(bytes).small().weak());
     }
-    let device = store.device.as_deref().unwrap_or("No device opened yet");
+    let device = store
+        .device
+        .as_deref()
+        .unwrap_or(tr!("No device opened yet"));
     cut_label(ui, RichText::new(device).small().weak()).on_hover_text(device);
     if let Some(model) = &store.model {
         ui.separator();
-        let text = format!("{}, {} on the device", model.model, mebibytes(model.bytes));
+        let text = tr!("{}, {} on the device", model.model, mebibytes(model.bytes));
         cut_label(ui, RichText::new(&text).small().weak()).on_hover_text(&text);
     }
 }
@@ -56,13 +59,13 @@ fn device_ui(ui: &mut Ui, store: &RunStore) {
 /// Rates of the last steps, from the right.
 fn speed_ui(ui: &mut Ui, run: &Run) {
     if let Some(secs) = secs_left(run) {
-        ui.label(RichText::new(format!("{} left", duration(secs))).small());
+        ui.label(RichText::new(tr!("{} left", duration(secs))).small());
     }
     let recent = run.series.step_secs.recent(RECENT_STEPS);
     let (n_steps, secs) = recent.fold((0.0, 0.0), |(n, sum), secs| (n + 1.0, sum + secs));
     if secs > 0.0 {
         let tokens: f64 = run.series.tokens.recent(RECENT_STEPS).sum();
-        ui.label(RichText::new(format!("{} tokens/s", short(tokens / secs))).small());
-        ui.label(RichText::new(format!("{} steps/s", short(n_steps / secs))).small());
+        ui.label(RichText::new(tr!("{} tokens/s", short(tokens / secs))).small());
+        ui.label(RichText::new(tr!("{} steps/s", short(n_steps / secs))).small());
     }
 }

@@ -36,9 +36,9 @@ impl Appearance {
     /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
-            Self::System => "System",
-            Self::Light => "Light",
-            Self::Dark => "Dark",
+            Self::System => tr!("System"),
+            Self::Light => tr!("Light"),
+            Self::Dark => tr!("Dark"),
         }
     }
 

@@ -56,7 +56,7 @@ pub(crate) fn caveat(look: &StatesContext<'_>) -> Option<String> {
     let spec = match &look.run.spec.method {
         Method::Lifted(spec) => spec,
         Method::Lora(lora) if !lora.tune_s0 => {
-            return Some("This run trains adapters; S₀ stays as it started.".into());
+            return Some(tr!("This run trains adapters; S₀ stays as it started.").into());
         }
         Method::Base | Method::Standard(_) | Method::PaperLiteral(_) | Method::Lora(_) => {
             return None;
@@ -67,14 +67,19 @@ pub(crate) fn caveat(look: &StatesContext<'_>) -> Option<String> {
     match look.settings.kind {
         MatrixKind::S0 | MatrixKind::R => None,
         MatrixKind::Z if !over_text => None,
-        MatrixKind::Z => is_constant.then(|| "Constant: it does not change over tokens.".into()),
+        MatrixKind::Z => {
+            is_constant.then(|| tr!("Constant: it does not change over tokens.").into())
+        }
         MatrixKind::Lifted => {
             let unchanging = match (is_constant, over_text) {
-                (true, true) => " Constant: it does not change over tokens.",
-                (true, false) => " Constant dynamics: a static readout, no memory.",
+                (true, true) => tr!(" Constant: it does not change over tokens."),
+                (true, false) => tr!(" Constant dynamics: a static readout, no memory."),
                 (false, _) => "",
             };
-            Some(format!("Its rank is at most N, the head size.{unchanging}"))
+            Some(tr!(
+                "Its rank is at most N, the head size.{unchanging}",
+                unchanging
+            ))
         }
     }
 }
@@ -115,7 +120,13 @@ pub(crate) fn beside_words(key: &MatrixImageKey, run: &Run) -> String {
                 false => format!("{}, ", of.run.0),
             };
             let (layer, head) = (place.layer, place.head);
-            format!("{of_run}layer {layer}, head {head}, after step {}", of.step)
+            tr!(
+                "{of_run}layer {layer}, head {head}, after step {}",
+                of.step,
+                of_run,
+                layer,
+                head
+            )
         }
         MatrixImageKey::Token { .. } => String::new(),
     }
@@ -126,20 +137,23 @@ pub(crate) fn beside_words(key: &MatrixImageKey, run: &Run) -> String {
 pub(crate) fn origin_words(key: &MatrixImageKey, run: &Run) -> String {
     let run = &run.id.0;
     match key {
-        MatrixImageKey::State { of, less: None, .. } => format!("{run}, after step {}", of.step),
+        MatrixImageKey::State { of, less: None, .. } => tr!("{run}, after step {}", of.step, run),
         MatrixImageKey::State {
             of,
             less: Some(less),
             ..
         } => {
             let (step, other) = (of.step, &less.run.0);
-            format!(
+            tr!(
                 "{run}, after step {step}, minus {other}, after step {}",
-                less.step
+                less.step,
+                run,
+                step,
+                other
             )
         }
         MatrixImageKey::Token { n_tokens, .. } => {
-            format!("{run}, after {n_tokens} tokens of a text")
+            tr!("{run}, after {n_tokens} tokens of a text", run, n_tokens)
         }
     }
 }

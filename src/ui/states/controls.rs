@@ -36,20 +36,22 @@ pub(super) fn controls_ui(
         matrix_ui(ui, look.settings, is_lifted);
         let [n_layer, n_head] = look.sizes;
         let settings = &mut *look.settings;
-        picker(ui, "Layer", &mut settings.layer, n_layer);
-        picker(ui, "Head", &mut settings.head, n_head);
-        ui.toggle_value(&mut settings.follows_text, "Follow text")
-            .on_hover_text("Show how the state changes over the tokens of your text");
+        picker(ui, tr!("Layer"), &mut settings.layer, n_layer);
+        picker(ui, tr!("Head"), &mut settings.head, n_head);
+        ui.toggle_value(&mut settings.follows_text, tr!("Follow text"))
+            .on_hover_text(tr!(
+                "Show how the state changes over the tokens of your text"
+            ));
         scale_ui(ui, look.settings, is_wide);
         limits_ui(ui, look);
         if !look.settings.follows_text {
             compare_ui(ui, look, store);
             beside_ui(ui, look, store);
         }
-        let save = ui.menu_button("Save", |ui| save_ui(ui, look));
-        save.response.on_hover_text(
-            "Save the matrix or the grid of all heads as a picture, or the values as a table",
-        );
+        let save = ui.menu_button(tr!("Save"), |ui| save_ui(ui, look));
+        save.response.on_hover_text(tr!(
+            "Save the matrix or the grid of all heads as a picture, or the values as a table"
+        ));
     });
 }
 
@@ -65,7 +67,7 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         }
     };
     let picture = |of| move || Some(Action::SavePicture(of));
-    entry(ui, "Save as PNG or SVG…", &picture(PictureOf::Matrix));
+    entry(ui, tr!("Save as PNG or SVG…"), &picture(PictureOf::Matrix));
     let settings = &*look.settings;
     let numbers = || {
         let (key, shown) = shown?;
@@ -73,20 +75,20 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         let table = shown.table(&title, settings.kind.axes());
         Some(Action::SaveTable(Box::new(table), "matrix".into()))
     };
-    entry(ui, "Save the values…", &numbers);
+    entry(ui, tr!("Save the values…"), &numbers);
     ui.separator();
     entry(
         ui,
-        "Save every head as PNG or SVG…",
+        tr!("Save every head as PNG or SVG…"),
         &picture(PictureOf::Heads),
     );
     let heads = || Some(Action::SaveChartNumbers(PictureOf::Heads));
-    entry(ui, "Save the norms of every head…", &heads);
+    entry(ui, tr!("Save the norms of every head…"), &heads);
     ui.separator();
     let of = PictureOf::Chart(Chart::Histogram);
-    charts::named_entries_ui(ui, of, "The histogram");
+    charts::named_entries_ui(ui, of, tr!("The histogram"));
     let of = PictureOf::Chart(Chart::SingularValues);
-    charts::named_entries_ui(ui, of, "The singular values");
+    charts::named_entries_ui(ui, of, tr!("The singular values"));
 }
 
 fn matrix_ui(ui: &mut Ui, settings: &mut StatesSettings, is_lifted: bool) {
@@ -110,28 +112,28 @@ fn matrix_ui(ui: &mut Ui, settings: &mut StatesSettings, is_lifted: bool) {
 
 fn meaning(kind: MatrixKind) -> &'static str {
     match kind {
-        MatrixKind::S0 => "The state: rows are value channels, columns are key channels",
+        MatrixKind::S0 => tr!("The state: rows are value channels, columns are key channels"),
         MatrixKind::Z => {
-            "The trained readout of the branch: rows are value channels, columns are features"
+            tr!("The trained readout of the branch: rows are value channels, columns are features")
         }
-        MatrixKind::Lifted => "The lifted state L, M x M. Its rank is at most N",
-        MatrixKind::R => "The decorrelation matrix of the features; starts as the identity",
+        MatrixKind::Lifted => tr!("The lifted state L, M x M. Its rank is at most N"),
+        MatrixKind::R => tr!("The decorrelation matrix of the features; starts as the identity"),
     }
 }
 
 fn scale_ui(ui: &mut Ui, settings: &mut StatesSettings, is_wide: bool) {
     let scales = [
-        (Scale::Symmetric, "Symmetric"),
-        (Scale::Sequential, "Sequential"),
+        (Scale::Symmetric, tr!("Symmetric")),
+        (Scale::Sequential, tr!("Sequential")),
     ];
     let name = match settings.scale {
-        Scale::Symmetric => "Symmetric",
-        Scale::Sequential => "Sequential",
+        Scale::Symmetric => tr!("Symmetric"),
+        Scale::Sequential => tr!("Sequential"),
     };
     let before = settings.scale;
     let label_ui = |ui: &mut Ui| {
-        ui.label("Colours").on_hover_text(
-            "Symmetric: diverging colours, zero is neutral. Sequential: from the smallest value to the largest",
+        ui.label(tr!("Colours")).on_hover_text(
+            tr!("Symmetric: diverging colours, zero is neutral. Sequential: from the smallest value to the largest"),
         )
     };
     if is_wide {
@@ -175,27 +177,27 @@ fn limits_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let shown = look.data.shown.newest().map(|(_, shown)| shown.clone());
     let settings = &mut *look.settings;
     let name = match settings.range {
-        ColourRange::Shared => "All heads",
-        ColourRange::PerHead => "Each head",
-        ColourRange::Locked(_) => "Locked",
+        ColourRange::Shared => tr!("All heads"),
+        ColourRange::PerHead => tr!("Each head"),
+        ColourRange::Locked(_) => tr!("Locked"),
     };
     let label = ui
-        .label("Limits")
-        .on_hover_text("Range of the colours: the values of all heads, the values of each head, or locked at the current range");
+        .label(tr!("Limits"))
+        .on_hover_text(tr!("Range of the colours: the values of all heads, the values of each head, or locked at the current range"));
     let width = 78.0;
     let list = ComboBox::from_id_salt("limits")
         .width(width)
         .selected_text(name);
     let list = within(ui, width, |ui| {
         list.show_ui(ui, |ui| {
-            ui.selectable_value(&mut settings.range, ColourRange::Shared, "All heads");
-            ui.selectable_value(&mut settings.range, ColourRange::PerHead, "Each head");
+            ui.selectable_value(&mut settings.range, ColourRange::Shared, tr!("All heads"));
+            ui.selectable_value(&mut settings.range, ColourRange::PerHead, tr!("Each head"));
             let now = match (settings.range, shown) {
                 (ColourRange::Locked(limits), _) => limits,
                 (_, Some(shown)) => shown.limits(settings.scale),
                 (_, None) => Limits::symmetric(1.0),
             };
-            ui.selectable_value(&mut settings.range, ColourRange::Locked(now), "Locked");
+            ui.selectable_value(&mut settings.range, ColourRange::Locked(now), tr!("Locked"));
         })
     });
     list.response.labelled_by(label.id);
@@ -205,15 +207,15 @@ fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
     let run = look.run;
     let settings = &mut *look.settings;
     let name = match &settings.compare {
-        CompareWith::Nothing => "nothing".to_owned(),
-        CompareWith::Step(step) => format!("step {step}"),
+        CompareWith::Nothing => tr!("nothing").to_owned(),
+        CompareWith::Step(step) => tr!("step {step}", step),
         CompareWith::Run(run) => run.0.clone(),
     };
     // The name and its list stay on one line.
     within(ui, MINUS_WIDTH, |ui| {
         let label = ui
-            .label("Minus")
-            .on_hover_text("Show the difference from another step or another run");
+            .label(tr!("Minus"))
+            .on_hover_text(tr!("Show the difference from another step or another run"));
         let width = 96.0;
         let list = ComboBox::from_id_salt("less")
             .width(width)
@@ -222,9 +224,13 @@ fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
         let shown = within(ui, width, |ui| {
             list.show_ui(ui, |ui| {
                 let compare = &mut settings.compare;
-                ui.selectable_value(compare, CompareWith::Nothing, "nothing");
+                ui.selectable_value(compare, CompareWith::Nothing, tr!("nothing"));
                 for step in &run.snapshots {
-                    ui.selectable_value(compare, CompareWith::Step(*step), format!("step {step}"));
+                    ui.selectable_value(
+                        compare,
+                        CompareWith::Step(*step),
+                        tr!("step {step}", step),
+                    );
                 }
                 for other in alike(run, store) {
                     let with = CompareWith::Run(other.id.clone());
@@ -243,16 +249,16 @@ fn beside_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
     let settings = &mut *look.settings;
     let place = settings.place();
     let name = match &settings.beside {
-        Beside::Nothing => "nothing".to_owned(),
-        Beside::Head(_) => "another head".to_owned(),
-        Beside::Step(step) => format!("step {step}"),
+        Beside::Nothing => tr!("nothing").to_owned(),
+        Beside::Head(_) => tr!("another head").to_owned(),
+        Beside::Step(step) => tr!("step {step}", step),
         Beside::Run(run) => run.0.clone(),
     };
     // The name and its list stay on one line.
     within(ui, BESIDE_WIDTH, |ui| {
-        let label = ui.label("Beside").on_hover_text(
-            "A second matrix at its side: another head, another step or another run",
-        );
+        let label = ui.label(tr!("Beside")).on_hover_text(tr!(
+            "A second matrix at its side: another head, another step or another run"
+        ));
         let width = 104.0;
         let list = ComboBox::from_id_salt("beside")
             .width(width)
@@ -261,15 +267,15 @@ fn beside_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
         let shown = within(ui, width, |ui| {
             list.show_ui(ui, |ui| {
                 let beside = &mut settings.beside;
-                ui.selectable_value(beside, Beside::Nothing, "nothing");
+                ui.selectable_value(beside, Beside::Nothing, tr!("nothing"));
                 let is_head = matches!(beside, Beside::Head(_));
-                if ui.selectable_label(is_head, "another head").clicked() && !is_head {
+                if ui.selectable_label(is_head, tr!("another head")).clicked() && !is_head {
                     // The next one, so that there is something to compare at once.
                     let head = (place.head + 1) % n_head.max(1);
                     *beside = Beside::Head(Place { head, ..place });
                 }
                 for step in &run.snapshots {
-                    ui.selectable_value(beside, Beside::Step(*step), format!("step {step}"));
+                    ui.selectable_value(beside, Beside::Step(*step), tr!("step {step}", step));
                 }
                 for other in alike(run, store) {
                     ui.selectable_value(beside, Beside::Run(other.id.clone()), &other.id.0);
@@ -281,8 +287,8 @@ fn beside_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
     if let Beside::Head(place) = &mut settings.beside {
         place.layer = place.layer.min(n_layer.saturating_sub(1));
         place.head = place.head.min(n_head.saturating_sub(1));
-        picker(ui, "its layer", &mut place.layer, n_layer);
-        picker(ui, "its head", &mut place.head, n_head);
+        picker(ui, tr!("its layer"), &mut place.layer, n_layer);
+        picker(ui, tr!("its head"), &mut place.head, n_head);
     }
 }
 

@@ -332,6 +332,7 @@ mod tests {
             n_head: 1,
             head_size: 1,
             layers: vec![vec![1.0]],
+            shifts: None,
         };
         state.into()
     }

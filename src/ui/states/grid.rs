@@ -24,9 +24,9 @@ const TOP: f32 = 16.0;
 /// Draws the grid.
 pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let corner = ui.cursor().min;
-    group_title(ui, "Every head");
+    group_title(ui, tr!("Every head"));
     let Some((key, grid)) = look.data.grid.newest() else {
-        weak_small(ui, "computing");
+        weak_small(ui, tr!("computing"));
         return;
     };
     let (n_layer, n_head) = (grid.n_layer, grid.n_head);
@@ -34,21 +34,26 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         let kind = symbol(key.kind, false);
         weak_small(
             ui,
-            format!("{kind} of {}, after step {}", key.of.run.0, key.of.step),
+            tr!(
+                "{kind} of {}, after step {}",
+                key.of.run.0,
+                key.of.step,
+                kind
+            ),
         );
     }
     let when = match key.token {
-        Some((_, n_tokens)) => format!(", after token {n_tokens}"),
-        None if look.settings.follows_text => ", before the text".to_owned(),
+        Some((_, n_tokens)) => tr!(", after token {n_tokens}", n_tokens),
+        None if look.settings.follows_text => tr!(", before the text").to_owned(),
         None => String::new(),
     };
-    weak_small(ui, format!("layers down, heads across{when}"));
+    weak_small(ui, tr!("layers down, heads across{when}", when));
     let side = ((ui.available_width() - AXIS) / n_head.max(1) as f32)
         .clamp(4.0, 72.0)
         .floor();
     let size = vec2(AXIS + side * n_head as f32, TOP + side * n_layer as f32);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    named(&response, Role::Image, "Grid of every head");
+    named(&response, Role::Image, tr!("Grid of every head"));
     let of_picture = Rect::from_min_max(corner, rect.max).expand(6.0);
     charts::leaves(ui, PictureOf::Heads, of_picture, || {
         let worth = look.heads.ablation.map(|of| &of.ablation);
@@ -57,11 +62,11 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     response.context_menu(|ui| {
         let entries = [
             (
-                "Save every head as PNG or SVG…",
+                tr!("Save every head as PNG or SVG…"),
                 Action::SavePicture(PictureOf::Heads),
             ),
             (
-                "Save the norms of every head…",
+                tr!("Save the norms of every head…"),
                 Action::SaveChartNumbers(PictureOf::Heads),
             ),
         ];
@@ -109,14 +114,21 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let text = match grid.head(layer, head) {
         Some(of) => {
             let Limits { low, high } = of.sequential;
-            format!(
+            tr!(
                 "layer {layer}, head {head}\nnorm {}, from {} to {}",
                 number(of.norm),
                 number(low.into()),
-                number(high.into())
+                number(high.into()),
+                layer,
+                head
             )
         }
-        None => format!("layer {layer}, head {head}\nhas no {kind}"),
+        None => tr!(
+            "layer {layer}, head {head}\nhas no {kind}",
+            layer,
+            head,
+            kind
+        ),
     };
     let worth = super::worth::words(look, layer, head);
     response.on_hover_text_at_pointer(format!("{text}{worth}"));

@@ -319,6 +319,7 @@ mod tests {
             n_head: 2,
             head_size: 2,
             layers: vec![vec![1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 0.0, -5.0], vec![x; 8]],
+            shifts: None,
         };
         let (now, before) = (Tuned::from(state(0.5)), Tuned::from(state(0.0)));
         let grid = HeadGrid::new(&now, None, MatrixKind::S0).unwrap();

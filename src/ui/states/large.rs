@@ -65,7 +65,7 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
                 for (words, image, against) in own {
                     ui.vertical(|ui| {
                         ui.set_width(width);
-                        let text = words.unwrap_or("The chosen one");
+                        let text = words.unwrap_or(tr!("The chosen one"));
                         cut_label(ui, RichText::new(text).small().weak());
                         let at = pane_ui(ui, look, image, Some(against), limits, cursor);
                         pointed = at.or(pointed);
@@ -142,7 +142,7 @@ fn pane_ui(
     let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
     let origin = rect.min + vec2(AXIS, 0.0);
     let square = Rect::from_min_size(origin, vec2(side, height));
-    let name = format!(
+    let name = tr!(
         "{} of layer {}, head {}",
         symbol(look.settings.kind, look.settings.follows_text),
         look.settings.layer,
@@ -178,7 +178,9 @@ fn pane_ui(
         let value = shown.value(row, column).unwrap_or(f32::NAN);
         let [of_row, of_column] = settings.kind.axes();
         let other = against.and_then(|against| against.value(row, column));
-        let other = other.map_or(String::new(), |other| format!("\nbeside it {other:+.5}"));
+        let other = other.map_or(String::new(), |other| {
+            tr!("\nbeside it {other}", other = format_args!("{other:+.5}"))
+        });
         response.on_hover_text_at_pointer(format!(
             "{of_row} {row}, {of_column} {column}\n{value:+.5}{other}"
         ));
@@ -190,13 +192,13 @@ fn title_ui(ui: &mut Ui, look: &mut StatesContext<'_>, shown: &MatrixImage) {
     let caveat = caveat(look);
     let settings = &mut *look.settings;
     let (layer, head) = (settings.layer, settings.head);
-    group_title(ui, &format!("Layer {layer}, head {head}"));
+    group_title(ui, &tr!("Layer {layer}, head {head}", layer, head));
     let (rows, columns) = (shown.matrix.rows(), shown.matrix.columns);
     let kind = symbol(settings.kind, settings.follows_text);
     ui.horizontal(|ui| {
         weak_small(ui, format!("{kind}, {rows} x {columns}"))
-            .on_hover_text("Ctrl + wheel to zoom, drag to move, double-click to see all, right-click to save a picture");
-        if settings.is_zoomed() && ui.small_button("Whole").clicked() {
+            .on_hover_text(tr!("Ctrl + wheel to zoom, drag to move, double-click to see all, right-click to save a picture"));
+        if settings.is_zoomed() && ui.small_button(tr!("Whole")).clicked() {
             settings.zoom = StatesSettings::WHOLE;
         }
     });
@@ -213,12 +215,14 @@ fn missing_ui(ui: &mut Ui, look: &StatesContext<'_>) {
     }
     let kind = symbol(settings.kind, settings.follows_text);
     let text = match settings.kind {
-        _ if settings.follows_text => "Type a text above to follow the state over it.".to_owned(),
-        MatrixKind::S0 => "computing".to_owned(),
-        MatrixKind::Z | MatrixKind::Lifted => {
-            format!("There is no {kind} in layer {}.", settings.layer)
+        _ if settings.follows_text => {
+            tr!("Type a text above to follow the state over it.").to_owned()
         }
-        MatrixKind::R => "This run has no decorrelation, so there is no R.".to_owned(),
+        MatrixKind::S0 => tr!("computing").to_owned(),
+        MatrixKind::Z | MatrixKind::Lifted => {
+            tr!("There is no {kind} in layer {}.", settings.layer, kind)
+        }
+        MatrixKind::R => tr!("This run has no decorrelation, so there is no R.").to_owned(),
     };
     ui.label(text);
 }

@@ -45,27 +45,39 @@ pub(super) fn numbers_ui(ui: &mut Ui, look: &StatesContext<'_>, n_columns: usize
 }
 
 fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics) {
-    titled(ui, "Statistics", "");
+    titled(ui, tr!("Statistics"), "");
     Grid::new("statistics").spacing([18.0, 3.0]).show(ui, |ui| {
         let condition = of.condition();
         let condition = match condition.is_finite() {
             true => number(condition),
-            false => "singular".into(),
+            false => tr!("singular").into(),
         };
         let rows = [
-            ("Norm", number(of.norm), "Root of the sum of squares"),
-            ("Largest", number(of.max_abs.into()), "Largest magnitude"),
-            ("Mean", number(of.mean), "Mean of all numbers"),
-            ("Deviation", number(of.deviation), "Standard deviation"),
             (
-                "Effective rank",
-                number(of.effective_rank),
-                "Number of directions in use: |A|^4 / |A^T A|^2, from 1 to its smaller side",
+                tr!("Norm"),
+                number(of.norm),
+                tr!("Root of the sum of squares"),
             ),
             (
-                "Condition",
+                tr!("Largest"),
+                number(of.max_abs.into()),
+                tr!("Largest magnitude"),
+            ),
+            (tr!("Mean"), number(of.mean), tr!("Mean of all numbers")),
+            (
+                tr!("Deviation"),
+                number(of.deviation),
+                tr!("Standard deviation"),
+            ),
+            (
+                tr!("Effective rank"),
+                number(of.effective_rank),
+                tr!("Number of directions in use: |A|^4 / |A^T A|^2, from 1 to its smaller side"),
+            ),
+            (
+                tr!("Condition"),
                 condition,
-                "Largest over smallest singular value",
+                tr!("Largest over smallest singular value"),
             ),
         ];
         for (name, value, hint) in rows {
@@ -76,7 +88,7 @@ fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics) {
         }
         if of.n_not_finite > 0 {
             let bad = palette(ui.visuals()).bad;
-            ui.label(RichText::new("Not finite").small().color(bad));
+            ui.label(RichText::new(tr!("Not finite")).small().color(bad));
             ui.monospace(of.n_not_finite.to_string());
             ui.end_row();
         }
@@ -92,9 +104,9 @@ fn histogram_ui(ui: &mut Ui, histogram: &Histogram, origin: &dyn Fn() -> String)
     });
     let corner = ui.cursor().min;
     let of = PictureOf::Chart(Chart::Histogram);
-    titled(ui, "Histogram", "counts, root scale");
+    titled(ui, tr!("Histogram"), tr!("counts, root scale"));
     charts::origin_ui(ui, of, origin);
-    let (plot, rect, response) = plot_area(ui, "Histogram of the numbers");
+    let (plot, rect, response) = plot_area(ui, tr!("Histogram of the numbers"));
     charts::menu(&response, of);
     let most = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
     let width = plot.width() / histogram.counts.len().max(1) as f32;
@@ -155,16 +167,21 @@ fn singular_values_ui(ui: &mut Ui, values: &[f64], origin: &dyn Fn() -> String) 
     });
     let corner = ui.cursor().min;
     let of = PictureOf::Chart(Chart::SingularValues);
-    titled(ui, "Singular values", "log scale");
+    titled(ui, tr!("Singular values"), tr!("log scale"));
     charts::origin_ui(ui, of, origin);
-    let name = "Singular values, largest first, on a logarithmic axis";
+    let name = tr!("Singular values, largest first, on a logarithmic axis");
     let (plot, rect, response) = plot_area(ui, name);
     charts::menu(&response, of);
     frame(ui, plot);
     let whole = Rect::from_min_max(corner, rect.max);
     let largest = values.first().copied().unwrap_or(0.0);
     if largest <= 0.0 {
-        label(ui, plot.center(), Align2::CENTER_CENTER, "none above 0");
+        label(
+            ui,
+            plot.center(),
+            Align2::CENTER_CENTER,
+            tr!("none above 0"),
+        );
         return whole;
     }
     let last = values.len().saturating_sub(1).max(1) as f32;

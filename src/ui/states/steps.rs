@@ -17,15 +17,18 @@ pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         look.settings.step = None;
     }
     ui.horizontal(|ui| {
-        let label = ui
-            .label("Step")
-            .on_hover_text("Stored snapshots of the run; the arrow keys move between them");
+        let label = ui.label(tr!("Step")).on_hover_text(tr!(
+            "Stored snapshots of the run; the arrow keys move between them"
+        ));
         // The last place is the newest state, stored or not.
         let mut place = look.settings.step.map_or(stored.len(), |step| {
             stored.iter().position(|of| *of == step).unwrap_or(0)
         });
         let last = stored.len();
-        let has_moved = look.settings.steps.ui(ui, "the steps", &mut place, last);
+        let has_moved = look
+            .settings
+            .steps
+            .ui(ui, tr!("the steps"), &mut place, last);
         ui.spacing_mut().slider_width = (ui.available_width() - 190.0).clamp(80.0, 520.0);
         let slider = Slider::new(&mut place, 0..=last).show_value(false);
         let slid = ui.add(slider).labelled_by(label.id).changed();
@@ -37,9 +40,15 @@ pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
             *step = stored.get(place).copied();
         }
         let (newest, hint) = match (is_over, look.run.elsewhere) {
-            (false, _) => ("Live", "The current state, updated several times a second"),
-            (true, Some(_)) => ("Newest", "The newest snapshot of a run in another process"),
-            (true, None) => ("Kept", "The state that the run kept"),
+            (false, _) => (
+                tr!("Live"),
+                tr!("The current state, updated several times a second"),
+            ),
+            (true, Some(_)) => (
+                tr!("Newest"),
+                tr!("The newest snapshot of a run in another process"),
+            ),
+            (true, None) => (tr!("Kept"), tr!("The state that the run kept")),
         };
         if ui
             .selectable_label(step.is_none(), newest)
@@ -51,6 +60,6 @@ pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         let kept = look.run.exported.last();
         let newest = kept.filter(|_| is_over).map_or(look.run.step, |of| of.step);
         let at = step.unwrap_or(newest);
-        weak_small(ui, format!("step {at} of {}", look.run.spec.training.steps));
+        weak_small(ui, tr!("step {at} of {}", look.run.spec.training.steps, at));
     });
 }

@@ -19,7 +19,13 @@ pub(super) fn matrix_title(settings: &StatesSettings, run: &Run, key: &MatrixIma
     let kind = symbol(settings.kind, settings.follows_text);
     let (layer, head) = (settings.layer, settings.head);
     let origin = origin_words(key, run);
-    format!("{kind} of layer {layer}, head {head}, {origin}")
+    tr!(
+        "{kind} of layer {layer}, head {head}, {origin}",
+        kind,
+        layer,
+        head,
+        origin
+    )
 }
 
 /// How often which numbers occur; a row for each interval.

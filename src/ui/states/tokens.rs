@@ -23,21 +23,24 @@ const MAX_WORDS: usize = 400;
 /// Draws the text and where it is looked at.
 pub(super) fn words_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     ui.horizontal(|ui| {
-        let label = ui.label("Text").id;
-        let hint = "Type a text to see the state change over its tokens";
+        let label = ui.label(tr!("Text")).id;
+        let hint = tr!("Type a text to see the state change over its tokens");
         let edit = TextEdit::singleline(&mut look.settings.text)
             .hint_text(hint)
             .desired_width((ui.available_width() - 210.0).max(120.0));
         ui.add(edit).labelled_by(label);
-        ui.checkbox(&mut look.settings.from_untuned, "From the untuned model")
-            .on_hover_text("Start from S = 0 instead of the selected state");
+        ui.checkbox(
+            &mut look.settings.from_untuned,
+            tr!("From the untuned model"),
+        )
+        .on_hover_text(tr!("Start from S = 0 instead of the selected state"));
     });
     if look.settings.text.is_empty() {
         return;
     }
     let follows = look.data.follows_text();
     let Some(text) = look.data.text() else {
-        weak_small(ui, "following the text");
+        weak_small(ui, tr!("following the text"));
         return;
     };
     match &text.traced {
@@ -65,15 +68,19 @@ fn scrubber_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced, is_o
     let all = traced.words.len();
     let mut at = n_tokens(settings, traced);
     ui.horizontal(|ui| {
-        settings.tokens.ui(ui, "the tokens", &mut at, all);
-        let label = ui.label("Token").id;
+        settings.tokens.ui(ui, tr!("the tokens"), &mut at, all);
+        let label = ui.label(tr!("Token")).id;
         ui.spacing_mut().slider_width = (ui.available_width() - 170.0).clamp(80.0, 520.0);
         let slider = Slider::new(&mut at, 0..=all).show_value(false);
         if ui.add(slider).labelled_by(label).changed() {
             settings.tokens.stop();
         }
-        let state = if is_old { ", following the text" } else { "" };
-        weak_small(ui, format!("{at} of {all}{state}"));
+        let state = if is_old {
+            tr!(", following the text")
+        } else {
+            ""
+        };
+        weak_small(ui, tr!("{at} of {all}{state}", at, all, state));
     });
     settings.token = Some(at);
 }
@@ -103,7 +110,7 @@ fn tokens_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced) {
             let label = eframe::egui::Label::new(text.background_color(ground));
             let mut label = ui.add(label.sense(Sense::click()));
             if let Some(bytes) = &word.bytes {
-                label = label.on_hover_text(format!("A part of a character, bytes {bytes}"));
+                label = label.on_hover_text(tr!("A part of a character, bytes {bytes}", bytes));
             }
             if label.clicked() {
                 settings.token = Some(idx + 1);
@@ -111,7 +118,7 @@ fn tokens_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced) {
             }
         }
         if traced.words.len() > MAX_WORDS {
-            weak_small(ui, format!("… {} tokens in all", traced.words.len()));
+            weak_small(ui, tr!("… {} tokens in all", traced.words.len()));
         }
     });
 }
@@ -120,11 +127,18 @@ fn tokens_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced) {
 fn norms_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced, norms: &[f64], run: &str) {
     let of = PictureOf::Chart(Chart::TokenNorms);
     let corner = ui.cursor().min;
-    let origin = format!("{run}, layer {}, head {}", settings.layer, settings.head);
-    charts::origin_ui(ui, of, || format!("Norm of S over the tokens, {origin}"));
+    let (layer, head) = (settings.layer, settings.head);
+    let origin = tr!("{run}, layer {layer}, head {head}", run, layer, head);
+    charts::origin_ui(ui, of, || {
+        tr!("Norm of S over the tokens, {origin}", origin)
+    });
     let width = ui.available_width().min(760.0);
     let (rect, response) = ui.allocate_exact_size(vec2(width, CURVE), Sense::click_and_drag());
-    named(&response, Role::Image, "Norm of the state over the tokens");
+    named(
+        &response,
+        Role::Image,
+        tr!("Norm of the state over the tokens"),
+    );
     let whole = Rect::from_min_max(corner, rect.max);
     charts::leaves(ui, of, whole, || norms_table(traced, norms, &origin));
     charts::menu(&response, of);

@@ -45,8 +45,8 @@ pub(crate) fn states_ui(ui: &mut Ui, workspace: &Workspace, states: &mut States)
     let Some(run) = workspace.focused_run() else {
         empty_state(
             ui,
-            "No state selected",
-            "Start a run or select one on the left. Its S₀ appears here during training.",
+            tr!("No state selected"),
+            tr!("Start a run or select one on the left. Its S₀ appears here during training."),
         );
         return None;
     };
@@ -55,11 +55,15 @@ pub(crate) fn states_ui(ui: &mut Ui, workspace: &Workspace, states: &mut States)
         return None;
     };
     if let Some(problem) = data.problem(&key) {
-        empty_state(ui, "The state cannot be read", problem);
+        empty_state(ui, tr!("The state cannot be read"), problem);
         return None;
     }
     let Some(tuned) = data.state(&key) else {
-        empty_state(ui, "Reading the state", "It is read from the run's folder.");
+        empty_state(
+            ui,
+            tr!("Reading the state"),
+            tr!("It is read from the run's folder."),
+        );
         return None;
     };
     let sizes = [tuned.state.n_layer, tuned.state.n_head];
@@ -96,20 +100,20 @@ fn nothing_ui(ui: &mut Ui, run: &Run) {
     if run.spec.method == Method::Base {
         empty_state(
             ui,
-            "This run has no state",
-            "Base trains nothing, so there is no tuned state.",
+            tr!("This run has no state"),
+            tr!("Base trains nothing, so there is no tuned state."),
         );
     } else if run.status.is_over() {
         empty_state(
             ui,
-            "This run has no state",
-            "No state was saved. Select another run on the left.",
+            tr!("This run has no state"),
+            tr!("No state was saved. Select another run on the left."),
         );
     } else {
         empty_state(
             ui,
-            "No state yet",
-            "S₀ appears after the first step; the untuned model is measured before it.",
+            tr!("No state yet"),
+            tr!("S₀ appears after the first step; the untuned model is measured before it."),
         );
     }
 }
@@ -125,20 +129,26 @@ fn heading_ui(ui: &mut Ui, look: &StatesContext<'_>, key: &StateKey) {
         is_it && of.kind == settings.kind && of.token.is_none()
     });
     let norm = shown.map_or(String::new(), |(_, grid)| {
-        format!(", norm {} over all heads", number(grid.norm))
+        tr!(", norm {} over all heads", number(grid.norm))
     });
     let less = match &settings.compare {
         CompareWith::Nothing => String::new(),
-        CompareWith::Step(step) => format!(", minus that after step {step}"),
-        CompareWith::Run(run) => format!(", minus that of {}", run.0),
+        CompareWith::Step(step) => tr!(", minus that after step {step}", step),
+        CompareWith::Run(run) => tr!(", minus that of {}", run.0),
     };
     let step = shown.map_or(key.step, |(of, _)| of.of.step);
     let what = match (settings.follows_text, settings.from_untuned) {
-        (true, true) => "S over a text, from the untuned model".to_owned(),
-        (true, false) => format!("S over a text, from the state after step {step}"),
+        (true, true) => tr!("S over a text, from the untuned model").to_owned(),
+        (true, false) => tr!("S over a text, from the state after step {step}", step),
         (false, _) => {
             let kind = symbol(settings.kind, false);
-            format!("{kind} after step {step}{less}{norm}")
+            tr!(
+                "{kind} after step {step}{less}{norm}",
+                kind,
+                step,
+                less,
+                norm
+            )
         }
     };
     weak_small(ui, what);

@@ -91,11 +91,11 @@ pub(super) fn worth_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
                     .desired_height(6.0),
             );
             let left = of.secs_left();
-            let left = left.map_or(String::new(), |left| format!(", {} left", duration(left)));
-            weak_small(ui, format!("{done} of {total}{left}"));
+            let left = left.map_or(String::new(), |left| tr!(", {} left", duration(left)));
+            weak_small(ui, tr!("{done} of {total}{left}", done, total, left));
             if ui
-                .small_button("Stop")
-                .on_hover_text("What is known stays")
+                .small_button(tr!("Stop"))
+                .on_hover_text(tr!("What is known stays"))
                 .clicked()
             {
                 look.asked = Some(Action::StopAblation);
@@ -103,22 +103,22 @@ pub(super) fn worth_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         });
     } else if look.heads.waits {
         ui.horizontal(|ui| {
-            weak_small(ui, "Waiting for the model");
-            if ui.small_button("Cancel").clicked() {
+            weak_small(ui, tr!("Waiting for the model"));
+            if ui.small_button(tr!("Cancel")).clicked() {
                 look.asked = Some(Action::StopAblation);
             }
         });
     } else {
         ui.horizontal_wrapped(|ui| {
-            let button = eframe::egui::Button::new("Measure heads");
+            let button = eframe::egui::Button::new(tr!("Measure heads"));
             let button = ui.add_enabled(look.heads.is_stored, button);
-            let hint = "Which heads matter: the loss on held-out examples with the state of one head set to zero, for every head";
+            let hint = tr!("Which heads matter: the loss on held-out examples with the state of one head set to zero, for every head");
             let button = button.on_hover_text(hint);
-            if button.on_disabled_hover_text("Once the run has ended").clicked() {
+            if button.on_disabled_hover_text(tr!("Once the run has ended")).clicked() {
                 look.asked = Some(Action::AblateHeads);
             }
             if known.is_some() {
-                ui.checkbox(&mut look.settings.shows_worth, "Show");
+                ui.checkbox(&mut look.settings.shows_worth, tr!("Show"));
             }
         });
     }
@@ -128,13 +128,16 @@ pub(super) fn worth_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
             n_tokens,
             ..
         } = ablation;
-        let whole = ablation
-            .whole
-            .map_or(String::new(), |loss| format!("; {loss:.4} with all"));
+        let whole = ablation.whole.map_or(String::new(), |loss| {
+            tr!("; {loss} with all", loss = format_args!("{loss:.4}"))
+        });
         weak_small(
             ui,
-            format!(
-                "Rise of the held-out loss without a head{whole} ({n_examples} examples, n = {n_tokens} tokens)"
+            tr!(
+                "Rise of the held-out loss without a head{whole} ({n_examples} examples, n = {n_tokens} tokens)",
+                whole,
+                n_examples,
+                n_tokens
             ),
         );
     }
@@ -145,6 +148,6 @@ pub(super) fn words(look: &StatesContext<'_>, layer: usize, head: usize) -> Stri
     let known = look.heads.ablation.map(|of| &of.ablation);
     let rise = known.and_then(|ablation| ablation.rise(Place { layer, head }));
     rise.map_or(String::new(), |rise| {
-        format!("\nwithout it the held-out loss changes by {}", signed(rise))
+        tr!("\nwithout it the held-out loss changes by {}", signed(rise))
     })
 }

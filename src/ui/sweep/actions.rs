@@ -93,7 +93,7 @@ impl SweepState {
         folder: impl FnOnce() -> Result<SweepFolder> + Send + 'static,
     ) {
         if self.is_on() {
-            let text = "a sweep is running; start another one when it has ended";
+            let text = tr!("a sweep is running; start another one when it has ended");
             self.notices.push(Notice::error(text.into()));
             return;
         }

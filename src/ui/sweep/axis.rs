@@ -41,9 +41,9 @@ pub(super) fn axis_ui(
         ui.horizontal(|ui| {
             // From the right, so that nothing covers them in little room.
             from_right(ui, |ui| {
-                let remove = ui.small_button("Remove");
+                let remove = ui.small_button(tr!("Remove"));
                 is_removed = remove
-                    .on_hover_text(format!("Remove {}", field_name(&axis.field)))
+                    .on_hover_text(tr!("Remove {}", field_name(&axis.field)))
                     .clicked();
                 kind_ui(ui, axis, text, rounding);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -59,7 +59,7 @@ pub(super) fn axis_ui(
         if is_foreign {
             wrong(
                 ui,
-                "The method of the configuration has no such field; remove it or choose the method again.",
+                tr!("The method of the configuration has no such field; remove it or choose the method again."),
             );
         }
         ui.horizontal_wrapped(|ui| {
@@ -78,8 +78,8 @@ fn kind_ui(ui: &mut Ui, axis: &mut Axis, text: &mut String, rounding: Rounding) 
         Values::Log { .. } => Kind::Log,
     };
     let kinds = [
-        (Kind::List, "list"),
-        (Kind::Linear, "linear"),
+        (Kind::List, tr!("list")),
+        (Kind::Linear, tr!("linear")),
         (Kind::Log, "log"),
     ];
     if !choice(ui, &mut kind, &kinds) {
@@ -135,7 +135,7 @@ fn values_ui(ui: &mut Ui, axis: &mut Axis, text: &mut String, is_random: bool) {
             spoken(
                 &field,
                 Role::TextInput,
-                &format!("Values of {}", field_name(&axis.field)),
+                &tr!("Values of {}", field_name(&axis.field)),
             );
             if field.changed() {
                 *values = parse_list(text);
@@ -143,11 +143,11 @@ fn values_ui(ui: &mut Ui, axis: &mut Axis, text: &mut String, is_random: bool) {
         }
         Values::Linear { from, to, count } | Values::Log { from, to, count } => {
             number(ui, from, "from");
-            number(ui, to, "to");
+            number(ui, to, tr!("to"));
             if !is_random {
                 labelled(
                     ui,
-                    "values",
+                    tr!("values"),
                     DragValue::new(count).range(1..=1000).speed(0.05),
                 );
             }
@@ -194,7 +194,7 @@ fn preview_ui(ui: &mut Ui, axis: &Axis, rounding: Rounding, is_random: bool) {
                 .map(|value| value.0.as_str())
                 .collect();
             let more = match values.len() > MAX_SHOWN {
-                true => format!(", … ({} values)", values.len()),
+                true => tr!(", … ({} values)", values.len()),
                 false => String::new(),
             };
             weak_small(ui, format!("{}{more}", shown.join(", ")));

@@ -32,11 +32,11 @@ impl SweepState {
         let shown = self.shown.as_ref()?;
         let (n_settled, n_tasks) = shown.queue.progress(&shown.plan);
         let can = if shown.elsewhere.is_some() {
-            Err("another process runs it")
+            Err(tr!("another process runs it"))
         } else if self.is_on() {
-            Err("a sweep is running")
+            Err(tr!("a sweep is running"))
         } else if n_settled == n_tasks {
-            Err("it is complete")
+            Err(tr!("it is complete"))
         } else {
             Ok(())
         };
@@ -54,22 +54,22 @@ pub(super) fn bottom_ui(
     ui.separator();
     ui.horizontal_wrapped(|ui| {
         let jobs = DragValue::new(&mut panel.n_jobs).range(1..=MAX_JOBS);
-        let jobs = labelled(ui, "Parallel runs", jobs);
-        jobs.on_hover_text("Number of runs at the same time, each in its own process. On one GPU they take turns: two runs took 33 ms a step each where one alone took 14 ms (H200, mini model), so 1 is best there. On the CPU they share the cores.");
-        weak_small(ui, "Select by");
+        let jobs = labelled(ui, tr!("Parallel runs"), jobs);
+        jobs.on_hover_text(tr!("Number of runs at the same time, each in its own process. On one GPU they take turns: two runs took 33 ms a step each where one alone took 14 ms (H200, mini model), so 1 is best there. On the CPU they share the cores."));
+        weak_small(ui, tr!("Select by"));
         let chosen = &mut panel.draft.choose_by;
         choice(
             ui,
             chosen,
             &[
-                (ChooseBy::ValidationLoss, "validation loss"),
-                (ChooseBy::ValidationAccuracy, "validation accuracy"),
+                (ChooseBy::ValidationLoss, tr!("validation loss")),
+                (ChooseBy::ValidationAccuracy, tr!("validation accuracy")),
             ],
         );
     });
     ui.horizontal(|ui| {
         from_right(ui, |ui| {
-            if primary_button(ui, "Start sweep", panel.can_begin(), 120.0).clicked() {
+            if primary_button(ui, tr!("Start sweep"), panel.can_begin(), 120.0).clicked() {
                 actions.push(Action::Sweep(SweepAction::Start));
             }
             let layout = Layout::left_to_right(Align::Center).with_main_wrap(true);
@@ -82,7 +82,7 @@ pub(super) fn bottom_ui(
     if !panel.is_on() && store.runs().iter().any(Run::is_on_here) {
         weak_small(
             ui,
-            "A run is active. The sweep will run at the same time on the same device.",
+            tr!("A run is active. The sweep will run at the same time on the same device."),
         );
     }
 }
@@ -91,7 +91,7 @@ pub(super) fn bottom_ui(
 fn planned_ui(ui: &mut Ui, panel: &SweepState) {
     match &panel.planned {
         None => {
-            weak_small(ui, "Counting the runs…");
+            weak_small(ui, tr!("Counting the runs…"));
         }
         Some(Err(reason)) => {
             ui.colored_label(palette(ui.visuals()).bad, reason);
@@ -99,7 +99,7 @@ fn planned_ui(ui: &mut Ui, panel: &SweepState) {
         Some(Ok(planned)) if planned.plan.runs.len() < 2 => {
             weak_small(
                 ui,
-                "Nothing differs between the runs yet; add a field or a value.",
+                tr!("Nothing differs between the runs yet; add a field or a value."),
             );
         }
         Some(Ok(planned)) => cost_ui(ui, planned, panel.n_jobs),
@@ -109,8 +109,8 @@ fn planned_ui(ui: &mut Ui, panel: &SweepState) {
 fn cost_ui(ui: &mut Ui, planned: &Planned, n_jobs: usize) {
     let n_runs = planned.plan.runs.len();
     let mut words = vec![match n_runs {
-        1 => "1 run".to_owned(),
-        n => format!("{n} runs"),
+        1 => tr!("1 run").to_owned(),
+        n => tr!("{n} runs", n),
     }];
     let colours = palette(ui.visuals());
     match &planned.estimate {
@@ -127,19 +127,19 @@ fn cost_ui(ui: &mut Ui, planned: &Planned, n_jobs: usize) {
                 .max();
             if let Some(largest) = largest {
                 let device = match planned.memory {
-                    Some(has) => format!(" of {}", mebibytes(has)),
+                    Some(has) => tr!(" of {}", mebibytes(has)),
                     None => String::new(),
                 };
-                words.push(format!("up to {}{device} each", mebibytes(largest)));
+                words.push(tr!("up to {}{device} each", mebibytes(largest), device));
             }
             words.push(match &estimate.time {
-                None => "the time is known after a run like these".to_owned(),
+                None => tr!("the time is known after a run like these").to_owned(),
                 Some(time) => {
                     let n_jobs = n_jobs.min(n_runs);
                     let device = planned.plan.runs[0].spec.device;
                     let scoring = match estimate.has_evaluations {
                         true => "",
-                        false => ", and scoring",
+                        false => tr!(", and scoring"),
                     };
                     format!("{}{scoring}", time_words(&time.words(), n_jobs, device))
                 }
@@ -147,8 +147,10 @@ fn cost_ui(ui: &mut Ui, planned: &Planned, n_jobs: usize) {
             ui.label(RichText::new(words.join(", ")).strong());
             let total = largest.unwrap_or(0).saturating_mul(n_jobs as u64);
             if planned.memory.is_some_and(|has| total > has) {
-                let text =
-                    format!("{n_jobs} parallel runs may not fit into the memory of the device");
+                let text = tr!(
+                    "{n_jobs} parallel runs may not fit into the memory of the device",
+                    n_jobs
+                );
                 ui.colored_label(colours.warning, text);
             }
         }
@@ -162,15 +164,23 @@ fn cost_ui(ui: &mut Ui, planned: &Planned, n_jobs: usize) {
 /// of them are on at a time.
 fn time_words(whole: &str, n_jobs: usize, device: DeviceChoice) -> String {
     match (n_jobs, device) {
-        (0 | 1, _) => format!("about {whole} one after another"),
+        (0 | 1, _) => tr!("about {whole} one after another", whole),
         // They share its cores, so that all of them take what they took alone.
         (_, DeviceChoice::Cpu) => {
-            format!("about {whole}, {n_jobs} parallel runs on the same cores")
+            tr!(
+                "about {whole}, {n_jobs} parallel runs on the same cores",
+                whole,
+                n_jobs
+            )
         }
         // Processes take turns on a GPU: two took 33 ms a step each on an H200, one
         // alone 14 ms (`benches/RESULTS.md`).
         (_, DeviceChoice::Auto | DeviceChoice::Gpu | DeviceChoice::GpuIndex(_)) => {
-            format!("{whole} or more, {n_jobs} parallel runs take turns on one device")
+            tr!(
+                "{whole} or more, {n_jobs} parallel runs take turns on one device",
+                whole,
+                n_jobs
+            )
         }
     }
 }

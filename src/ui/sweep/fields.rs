@@ -39,7 +39,7 @@ pub(super) fn add_axis_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, base: 
             }
             let name = field_name(field);
             let button = ui.button(name.as_ref());
-            named(&button, Role::Button, &format!("Add {name}"));
+            named(&button, Role::Button, &tr!("Add {name}", name));
             if button.on_hover_text(field).clicked() {
                 axes.push(axis(field, value));
             }
@@ -50,23 +50,23 @@ pub(super) fn add_axis_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, base: 
 /// Says what a sweep does where nothing is chosen yet, and what to begin with.
 pub(super) fn first_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
     ui.add_space(2.0 * GAP);
-    ui.label(RichText::new("No fields to vary yet").heading());
+    ui.label(RichText::new(tr!("No fields to vary yet")).heading());
     ui.add_space(2.0);
     ui.label(
         RichText::new(
-            "A sweep runs every combination of the values of its fields. Add a field above; its range starts around the value in the configuration.",
+            tr!("A sweep runs every combination of the values of its fields. Add a field above; its range starts around the value in the configuration."),
         )
         .weak(),
     );
     ui.add_space(GAP);
-    weak_small(ui, "Or start from a sweep that ships with Gosling");
+    weak_small(ui, tr!("Or start from a sweep that ships with Gosling"));
     for (name, text) in SWEEPS {
         ui.horizontal(|ui| {
             let button = ui.button(*name);
             named(
                 &button,
                 Role::Button,
-                &format!("Start from the sweep {name}"),
+                &tr!("Start from the sweep {name}", name),
             );
             if button.clicked() {
                 actions.push(Action::Sweep(SweepAction::UseShipped(name)));
@@ -93,40 +93,42 @@ fn axis(field: &str, value: &str) -> Axis {
 fn any_field_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, known: &[(String, String)]) {
     let id = ui.make_persistent_id(("add field", part));
     let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
-    let (button, _) = MenuButton::new("Add a field").config(config).ui(ui, |ui| {
-        ui.set_min_width(300.0);
-        let mut typed: String = ui.data(|data| data.get_temp(id)).unwrap_or_default();
-        let search = TextEdit::singleline(&mut typed)
-            .hint_text("Search fields")
-            .desired_width(f32::INFINITY);
-        let search = ui.add(search);
-        spoken(&search, Role::TextInput, "Search fields");
-        focus_first(ui, &search);
-        if search.changed() {
-            ui.data_mut(|data| data.insert_temp(id, typed.clone()));
-        }
-        let wanted = typed.to_lowercase();
-        ScrollArea::vertical().max_height(260.0).show(ui, |ui| {
-            for (field, value) in known {
-                if !is_searchable(field, value) || has(axes, field) {
-                    continue;
-                }
-                let name = field_name(field);
-                let all = format!("{name} {field}").to_lowercase();
-                if !wanted.split_whitespace().all(|word| all.contains(word)) {
-                    continue;
-                }
-                let text = format!("{name}   {value}");
-                let entry = ui.selectable_label(false, text);
-                if entry.on_hover_text(field).clicked() {
-                    axes.push(axis(field, value));
-                    ui.data_mut(|data| data.remove::<String>(id));
-                    ui.close();
-                }
+    let (button, _) = MenuButton::new(tr!("Add a field"))
+        .config(config)
+        .ui(ui, |ui| {
+            ui.set_min_width(300.0);
+            let mut typed: String = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+            let search = TextEdit::singleline(&mut typed)
+                .hint_text(tr!("Search fields"))
+                .desired_width(f32::INFINITY);
+            let search = ui.add(search);
+            spoken(&search, Role::TextInput, tr!("Search fields"));
+            focus_first(ui, &search);
+            if search.changed() {
+                ui.data_mut(|data| data.insert_temp(id, typed.clone()));
             }
+            let wanted = typed.to_lowercase();
+            ScrollArea::vertical().max_height(260.0).show(ui, |ui| {
+                for (field, value) in known {
+                    if !is_searchable(field, value) || has(axes, field) {
+                        continue;
+                    }
+                    let name = field_name(field);
+                    let all = format!("{name} {field}").to_lowercase();
+                    if !wanted.split_whitespace().all(|word| all.contains(word)) {
+                        continue;
+                    }
+                    let text = format!("{name}   {value}");
+                    let entry = ui.selectable_label(false, text);
+                    if entry.on_hover_text(field).clicked() {
+                        axes.push(axis(field, value));
+                        ui.data_mut(|data| data.remove::<String>(id));
+                        ui.close();
+                    }
+                }
+            });
         });
-    });
-    spoken(&button, Role::ComboBox, "Add a field");
+    spoken(&button, Role::ComboBox, tr!("Add a field"));
 }
 
 /// Numbers and choices of how the state is trained, and not of where files are.

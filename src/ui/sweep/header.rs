@@ -35,15 +35,15 @@ pub(super) fn header_ui(
                 }
             }
         });
-        let chosen = chosen.response.on_hover_text("Sweep to show");
-        spoken(&chosen, Role::ComboBox, "Sweep");
-        if ui.button("New sweep").clicked() {
+        let chosen = chosen.response.on_hover_text(tr!("Sweep to show"));
+        spoken(&chosen, Role::ComboBox, tr!("Sweep"));
+        if ui.button(tr!("New sweep")).clicked() {
             asked.push(SweepAction::New);
         }
         match shown.elsewhere {
             Some(_) => {
-                let hint = "Stop it, pause it and skip its runs in the process that runs it";
-                weak_small(ui, "Running in another process").on_hover_text(hint);
+                let hint = tr!("Stop it, pause it and skip its runs in the process that runs it");
+                weak_small(ui, tr!("Running in another process")).on_hover_text(hint);
             }
             None => buttons_ui(ui, shown, panel.is_on(), &mut asked),
         }
@@ -55,7 +55,7 @@ pub(super) fn header_ui(
     if let Some(reason) = &shown.failure {
         ui.colored_label(
             palette(ui.visuals()).bad,
-            format!("The sweep could not continue, {reason}"),
+            tr!("The sweep could not continue, {reason}", reason),
         );
     }
     for line in headline(&shown.results) {
@@ -69,15 +69,16 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
     let (n_settled, n_tasks) = shown.queue.progress(&shown.plan);
     match &shown.live {
         Some(live) => {
-            let stop = ui.add_enabled(!live.is_stopping, eframe::egui::Button::new("Stop"));
-            let stop =
-                stop.on_hover_text("Save the active runs and stop; the sweep can be resumed later");
+            let stop = ui.add_enabled(!live.is_stopping, eframe::egui::Button::new(tr!("Stop")));
+            let stop = stop.on_hover_text(tr!(
+                "Save the active runs and stop; the sweep can be resumed later"
+            ));
             if stop.clicked() {
                 asked.push(SweepAction::Tell(SweepCommand::Stop));
             }
             let (text, command) = match live.is_held {
-                true => ("Resume", SweepCommand::Resume),
-                false => ("Pause", SweepCommand::Pause),
+                true => (tr!("Resume"), SweepCommand::Resume),
+                false => (tr!("Pause"), SweepCommand::Pause),
             };
             let hold = ui.add_enabled(!live.is_stopping, eframe::egui::Button::new(text));
             if hold.clicked() {
@@ -89,10 +90,10 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
             let failed = failed.filter(|row| matches!(row.facts.state, TaskState::Failed(_)));
             if n_settled < n_tasks {
                 let hint = match is_on {
-                    true => "Available when the active sweep has ended",
-                    false => "Run the remaining runs",
+                    true => tr!("Available when the active sweep has ended"),
+                    false => tr!("Run the remaining runs"),
                 };
-                let go_on = primary_button(ui, "Resume", !is_on, 90.0);
+                let go_on = primary_button(ui, tr!("Resume"), !is_on, 90.0);
                 if go_on
                     .on_hover_text(hint)
                     .on_disabled_hover_text(hint)
@@ -100,7 +101,8 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
                 {
                     asked.push(SweepAction::GoOn { retry: false });
                 }
-            } else if failed.count() > 0 && !is_on && ui.button("Retry failed runs").clicked() {
+            } else if failed.count() > 0 && !is_on && ui.button(tr!("Retry failed runs")).clicked()
+            {
                 asked.push(SweepAction::GoOn { retry: true });
             }
         }
@@ -113,8 +115,8 @@ pub(super) fn behind_ui(ui: &mut Ui, panel: &SweepState, asked: &mut Vec<SweepAc
     let name = &on.plan.sweep.name;
     let done = on.queue.done_words(&on.plan);
     ui.horizontal(|ui| {
-        weak_small(ui, format!("The sweep {name} is running, {done}"));
-        if ui.small_button("Show sweep").clicked() {
+        weak_small(ui, tr!("The sweep {name} is running, {done}", name, done));
+        if ui.small_button(tr!("Show sweep")).clicked() {
             asked.push(SweepAction::Open(on.path.clone()));
         }
     });
@@ -141,21 +143,21 @@ fn progress_ui(ui: &mut Ui, shown: &OpenSweep, store: &RunStore) {
     let mut text = shown.queue.done_words(&shown.plan);
     let elsewhere = match shown.elsewhere {
         None => None,
-        Some(0) => Some("another process".to_owned()),
-        Some(pid) => Some(format!("process {pid}")),
+        Some(0) => Some(tr!("another process").to_owned()),
+        Some(pid) => Some(tr!("process {pid}", pid)),
     };
     match &shown.live {
-        Some(live) if live.is_stopping => text += ", saving the active runs",
-        Some(live) if live.is_held => text += ", paused",
+        Some(live) if live.is_stopping => text += tr!(", saving the active runs"),
+        Some(live) if live.is_held => text += tr!(", paused"),
         Some(_) => {}
         None => match elsewhere {
-            Some(process) => text += &format!(", running in {process}"),
-            None if n_settled < n_tasks => text += ", stopped",
+            Some(process) => text += &tr!(", running in {process}", process),
+            None if n_settled < n_tasks => text += tr!(", stopped"),
             None => {}
         },
     }
     if let Some(secs) = left {
-        text += &format!(", about {} left", duration(secs));
+        text += &tr!(", about {} left", duration(secs));
     }
     ui.horizontal(|ui| {
         let bar = ProgressBar::new(share.clamp(0.0, 1.0))

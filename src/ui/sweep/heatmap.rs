@@ -7,6 +7,7 @@ use eframe::egui::{
 use super::parts::{has_fields, run_of, spoken};
 use super::scale::{AxisOf, colour, value};
 use super::settings::ResultsSettings;
+use crate::language;
 use crate::protocol::fields::field_name;
 use crate::sweep::results::{Row, SweepResults};
 use crate::sweep::values::FieldValue;
@@ -29,13 +30,13 @@ pub(super) fn heatmap_ui(
         return;
     }
     ui.horizontal(|ui| {
-        weak_small(ui, "across");
-        field_ui(ui, "across", results, &mut look.across);
-        weak_small(ui, "up");
-        field_ui(ui, "up", results, &mut look.up);
+        weak_small(ui, tr!("across"));
+        field_ui(ui, tr!("across"), results, &mut look.across);
+        weak_small(ui, tr!("up"));
+        field_ui(ui, tr!("up"), results, &mut look.up);
         weak_small(
             ui,
-            "Each cell is the mean of its runs; click a cell to select its runs.",
+            tr!("Each cell is the mean of its runs; click a cell to select its runs."),
         );
     });
     let Some(Cells {
@@ -70,7 +71,7 @@ pub(super) fn heatmap_ui(
             let response = ui.interact(cell, ui.scope_id().with(("cell", i, j)), Sense::click());
             let name = format!("{} {}", across[i].0, up[j].0);
             response
-                .widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Cell {name}")));
+                .widget_info(|| WidgetInfo::labeled(Role::Button, true, tr!("Cell {name}", name)));
             let found = all_means[j][i];
             let fill = match found {
                 Some((mean, _)) => colour(ui.visuals(), look.metric, range, mean),
@@ -94,11 +95,12 @@ pub(super) fn heatmap_ui(
                     FontId::proportional(13.0),
                     ink,
                 );
-                response.clone().on_hover_text(format!(
+                response.clone().on_hover_text(tr!(
                     "{} {} over {n} of {} runs",
-                    look.metric.words(),
+                    language::text(look.metric.words()),
                     number(mean),
-                    rows.len()
+                    rows.len(),
+                    n
                 ));
             }
             if response.clicked() && !rows.is_empty() {
@@ -195,7 +197,7 @@ pub(super) fn field_ui(ui: &mut Ui, id: &str, results: &SweepResults, chosen: &m
                 .on_hover_text(field);
         }
     });
-    spoken(&shown.response, Role::ComboBox, &format!("Field {id}"));
+    spoken(&shown.response, Role::ComboBox, &tr!("Field {id}", id));
 }
 
 /// The values of a field, by number where they have one.

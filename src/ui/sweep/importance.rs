@@ -20,17 +20,20 @@ pub(super) fn importance_ui(ui: &mut Ui, plan: &SweepPlan, results: &SweepResult
             if found.is_empty() {
                 weak_small(
                     ui,
-                    "This needs at least four measured runs of this part with different results.",
+                    tr!(
+                        "This needs at least four measured runs of this part with different results."
+                    ),
                 );
             }
             for (field, importance) in found {
                 let direction = match importance.rank_correlation {
-                    Some(rho) => format!("rank correlation {rho:+.2}"),
-                    None => "choices".into(),
+                    Some(rho) => tr!("rank correlation {rho}", rho = format_args!("{rho:+.2}")),
+                    None => tr!("choices").into(),
                 };
                 let ratio = importance.rank_ratio;
-                let ratio =
-                    ratio.map_or_else(String::new, |ratio| format!(", rank ratio {ratio:.2}"));
+                let ratio = ratio.map_or_else(String::new, |ratio| {
+                    tr!(", rank ratio {ratio}", ratio = format_args!("{ratio:.2}"))
+                });
                 let text = format!("{direction}{ratio}, n = {}", importance.n);
                 bar_ui(ui, &field_name(&field), importance.strength() as f32, &text);
             }
@@ -38,7 +41,9 @@ pub(super) fn importance_ui(ui: &mut Ui, plan: &SweepPlan, results: &SweepResult
         }
         weak_small(
             ui,
-            "Rank correlation (Spearman) shows whether the metric rises or falls with the field. The rank ratio also detects a best value in the middle; it is adjusted for the number of values. Fields that vary together share the credit; no model is fitted.",
+            tr!(
+                "Rank correlation (Spearman) shows whether the metric rises or falls with the field. The rank ratio also detects a best value in the middle; it is adjusted for the number of values. Fields that vary together share the credit; no model is fitted."
+            ),
         );
     });
 }

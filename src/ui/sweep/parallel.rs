@@ -37,7 +37,7 @@ pub(super) fn parallel_ui(
     let axes = axes(results, look);
     let size = ui.available_size() - vec2(0.0, LINE);
     let (rect, response) = ui.allocate_exact_size(size.max(vec2(200.0, 120.0)), Sense::click());
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Parallel coordinates"));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, tr!("Parallel coordinates")));
     let plot = Rect::from_min_max(rect.min + vec2(SIDE, TOP), rect.max - vec2(SIDE, BOTTOM));
     let x = |idx: usize| plot.left() + plot.width() * idx as f32 / (axes.len() - 1).max(1) as f32;
     let y = |share: f32| plot.bottom() - plot.height() * share;
@@ -75,20 +75,20 @@ pub(super) fn parallel_ui(
     }
     pick(ui, &response, &lines, selection);
     ui.horizontal(|ui| {
-        weak_small(ui, format!("{n_kept} of {} runs.", results.rows.len()));
+        weak_small(ui, tr!("{n_kept} of {} runs.", results.rows.len(), n_kept));
         if look.brushes.is_empty() {
             weak_small(
                 ui,
-                "Drag along an axis to keep the runs in that range; click its name to change its scale.",
+                tr!("Drag along an axis to keep the runs in that range; click its name to change its scale."),
             );
             return;
         }
-        let select = ui.add_enabled(n_kept > 0, Button::new("Select these runs").small());
-        if select.on_hover_text("Select them in all views").clicked() {
+        let select = ui.add_enabled(n_kept > 0, Button::new(tr!("Select these runs")).small());
+        if select.on_hover_text(tr!("Select them in all views")).clicked() {
             let kept = results.rows.iter().filter(|row| kept.contains(&row.idx));
             selection.selected = kept.map(run_of).collect();
         }
-        if ui.small_button("Keep all").clicked() {
+        if ui.small_button(tr!("Keep all")).clicked() {
             look.brushes.clear();
         }
     });
@@ -163,7 +163,7 @@ fn axis_ui(
     painter.vline(x, plot.y_range(), (1.0, colours.weak));
     let strip = Rect::from_center_size(pos2(x, plot.center().y), vec2(26.0, plot.height() + 8.0));
     let drag = ui.interact(strip, ui.scope_id().with(("brush", idx)), Sense::drag());
-    drag.widget_info(|| WidgetInfo::labeled(Role::Slider, true, format!("Range of {}", axis.name)));
+    drag.widget_info(|| WidgetInfo::labeled(Role::Slider, true, tr!("Range of {}", axis.name)));
     let share = |y: f32| ((plot.bottom() - y) / plot.height()).clamp(0.0, 1.0);
     if let (true, Some(at)) = (drag.dragged(), drag.interact_pointer_pos()) {
         let start = ui.input(|input| input.pointer.press_origin()).unwrap_or(at);
@@ -188,14 +188,13 @@ fn axis_ui(
     }
     let font = FontId::proportional(12.0);
     let scale = match axis.is_log() {
-        Some(true) => " (log)",
+        Some(true) => tr!(" (log)"),
         Some(false) | None => "",
     };
     let text = cut_middle(ui, &format!("{}{scale}", axis.name), &font, name_width);
     let name = Rect::from_center_size(pos2(x, plot.top() - 15.0), vec2(name_width, 18.0));
     let click = ui.interact(name, ui.scope_id().with(("axis", idx)), Sense::click());
-    click
-        .widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Scale of {}", axis.name)));
+    click.widget_info(|| WidgetInfo::labeled(Role::Button, true, tr!("Scale of {}", axis.name)));
     let ink = if click.hovered() {
         colours.accent
     } else {

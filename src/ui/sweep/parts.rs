@@ -16,8 +16,8 @@ pub(super) fn spoken(response: &Response, role: Role, name: &str) {
 pub(super) fn has_fields(ui: &mut Ui, results: &SweepResults) -> bool {
     let has_some = !results.fields.is_empty();
     if !has_some {
-        let what = "No field differs between the runs of this sweep.";
-        empty_state(ui, "No fields", what);
+        let what = tr!("No field differs between the runs of this sweep.");
+        empty_state(ui, tr!("No fields"), what);
     }
     has_some
 }

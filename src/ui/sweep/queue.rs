@@ -8,6 +8,7 @@ use eframe::egui::{
 use super::action::SweepAction;
 use super::opened::OpenSweep;
 use super::parts::select;
+use crate::language;
 use crate::runs::RunStore;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::task::{Task, TaskState};
@@ -73,7 +74,11 @@ fn row_ui(
     ui.painter()
         .text(at, Align2::LEFT_CENTER, name, font, colours.text);
     row.widget_info(|| {
-        let name = format!("Task {title}, {}", shown.queue.state(task).word());
+        let name = tr!(
+            "Task {title}, {}",
+            language::text(shown.queue.state(task).word()),
+            title
+        );
         WidgetInfo::selected(Role::Button, true, is_selected, name)
     });
     row.on_hover_text(&title);
@@ -94,7 +99,7 @@ fn row_ui(
 /// What the task is called.
 fn title(shown: &OpenSweep, task: Task) -> String {
     match task {
-        Task::Untuned(idx) => format!("{}, once for all runs", shown.plan.untuned[idx].name),
+        Task::Untuned(idx) => tr!("{}, once for all runs", shown.plan.untuned[idx].name),
         Task::Run(idx) => {
             let row = &shown.results.rows[idx];
             let words = shown.results.settings_words(row);
@@ -105,7 +110,7 @@ fn title(shown: &OpenSweep, task: Task) -> String {
             };
             format!("{number}  {part}{words}")
         }
-        Task::Best(part) => format!("best of {} on the test split", shown.results.parts[part]),
+        Task::Best(part) => tr!("best of {} on the test split", shown.results.parts[part]),
     }
 }
 
@@ -122,36 +127,38 @@ fn status_ui(ui: &mut Ui, shown: &OpenSweep, task: Task, run: Option<&crate::run
                     .desired_width(90.0)
                     .desired_height(6.0),
             );
-            weak_small(ui, format!("{done} of {total}"));
+            weak_small(ui, tr!("{done} of {total}", done, total));
         }
         TaskState::Done => {
             let loss = facts.and_then(|facts| facts.validation_loss());
             let accuracy = facts.and_then(|facts| facts.accuracy());
-            let mut words = vec!["finished".to_owned()];
-            words.extend(loss.map(|loss| format!("loss {loss:.4}")));
-            words.extend(accuracy.map(|accuracy| format!("accuracy {accuracy}")));
+            let mut words = vec![tr!("finished").to_owned()];
+            words.extend(loss.map(|loss| tr!("loss {loss}", loss = format_args!("{loss:.4}"))));
+            words.extend(accuracy.map(|accuracy| tr!("accuracy {accuracy}", accuracy)));
             cut_label(
                 ui,
                 RichText::new(words.join(", ")).small().color(colours.good),
             );
         }
         TaskState::Diverged { step, detail } => {
-            let text = format!("diverged at step {step}, {detail}");
+            let text = tr!("diverged at step {step}, {detail}", step, detail);
             cut_label(ui, RichText::new(text).small().color(colours.warning));
         }
         TaskState::Failed(reason) => {
-            let text = format!("failed, {reason}");
+            let text = tr!("failed, {reason}", reason);
             cut_label(ui, RichText::new(text).small().color(colours.bad));
         }
         TaskState::Dropped { step } => {
-            let text = weak_small(ui, format!("dropped at step {step}"));
-            text.on_hover_text("Other runs of its part had a lower validation loss at that step.");
+            let text = weak_small(ui, tr!("dropped at step {step}", step));
+            text.on_hover_text(tr!(
+                "Other runs of its part had a lower validation loss at that step."
+            ));
         }
         TaskState::Held { step } => {
-            weak_small(ui, format!("interrupted at step {step}"));
+            weak_small(ui, tr!("interrupted at step {step}", step));
         }
         state @ (TaskState::Waiting | TaskState::Skipped) => {
-            weak_small(ui, state.word());
+            weak_small(ui, language::text(state.word()));
         }
     }
 }
@@ -164,7 +171,7 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, idx: usize, actions: &mut Vec<Acti
     let mut tell = |command| actions.push(Action::Sweep(SweepAction::Tell(command)));
     match shown.queue.state(task) {
         TaskState::Waiting | TaskState::Held { .. } => {
-            if ui.small_button("Skip").clicked() {
+            if ui.small_button(tr!("Skip")).clicked() {
                 tell(SweepCommand::Skip(task));
             }
             let is_open = |task: &Task| {
@@ -179,7 +186,10 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, idx: usize, actions: &mut Vec<Acti
                 .position(is_open)
                 .map(|at| idx + 1 + at);
             // Short words, since a narrow row needs room for its state.
-            for (other, arrow, name) in [(after, "Down", "Move down"), (before, "Up", "Move up")] {
+            for (other, arrow, name) in [
+                (after, tr!("Down"), tr!("Move down")),
+                (before, tr!("Up"), tr!("Move up")),
+            ] {
                 let button =
                     ui.add_enabled(other.is_some(), eframe::egui::Button::new(arrow).small());
                 button.widget_info(|| WidgetInfo::labeled(Role::Button, other.is_some(), name));
@@ -193,13 +203,16 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, idx: usize, actions: &mut Vec<Acti
             }
         }
         TaskState::Going => {
-            let skip = ui.small_button("Skip");
-            if skip.on_hover_text("Save the run and skip it").clicked() {
+            let skip = ui.small_button(tr!("Skip"));
+            if skip
+                .on_hover_text(tr!("Save the run and skip it"))
+                .clicked()
+            {
                 tell(SweepCommand::Skip(task));
             }
         }
         TaskState::Skipped => {
-            if ui.small_button("Include again").clicked() {
+            if ui.small_button(tr!("Include again")).clicked() {
                 tell(SweepCommand::Unskip(task));
             }
         }

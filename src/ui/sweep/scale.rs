@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use eframe::egui::{Color32, Visuals};
 
 use crate::colormap::{self, ColourMap, Limits};
+use crate::language;
 use crate::protocol::fields::{field_name, short_field_name};
 use crate::sweep::results::parallel_coordinates::is_log;
 use crate::sweep::results::{Metric, Row, SweepResults};
@@ -54,7 +55,10 @@ impl Scale {
                 let title = format!("{}\n{path}", field_name(path));
                 (short_field_name(path).into_owned(), title)
             }
-            AxisOf::Metric(metric) => (metric.words().to_owned(), metric.words().to_owned()),
+            AxisOf::Metric(metric) => {
+                let words = language::text(metric.words()).to_owned();
+                (words.clone(), words)
+            }
         };
         let numbers: Vec<Option<f64>> = results
             .rows

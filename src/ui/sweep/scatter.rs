@@ -6,6 +6,7 @@ use super::heatmap::field_ui;
 use super::parts::{has_fields, run_of, select};
 use super::scale::{AxisOf, Scale, value};
 use super::settings::ResultsSettings;
+use crate::language;
 use crate::sweep::results::{Row, SweepResults};
 use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{palette, run_colour};
@@ -28,7 +29,7 @@ pub(super) fn scatter_ui(
         return;
     }
     ui.horizontal(|ui| {
-        weak_small(ui, "against");
+        weak_small(ui, tr!("against"));
         field_ui(ui, "scatter field", results, &mut look.across);
         let parts = results.parts.iter().enumerate();
         if results.parts.len() > 1 {
@@ -44,7 +45,7 @@ pub(super) fn scatter_ui(
     let up = Scale::new(results, AxisOf::Metric(look.metric), None);
     let size = ui.available_size().max(vec2(200.0, 120.0));
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Scatter plot"));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, tr!("Scatter plot")));
     let plot = Rect::from_min_max(rect.min + vec2(LEFT, 8.0), rect.max - vec2(12.0, BOTTOM));
     let place = |row: &Row| -> Option<Pos2> {
         // Points at the ends lie inside the frame.
@@ -85,7 +86,7 @@ pub(super) fn scatter_ui(
         painter.text(
             at,
             Align2::CENTER_CENTER,
-            "No results yet",
+            tr!("No results yet"),
             FontId::proportional(13.0),
             colours.weak,
         );
@@ -118,7 +119,7 @@ pub(super) fn scatter_ui(
         "{}\n{}\n{} {metric}",
         row.name,
         results.settings_words(row),
-        look.metric.words()
+        language::text(look.metric.words())
     );
     response.on_hover_text_at_pointer(text);
 }

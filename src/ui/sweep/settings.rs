@@ -28,12 +28,12 @@ pub enum ResultsView {
 impl ResultsView {
     /// Every view and its name.
     pub const ALL: [(Self, &'static str); 6] = [
-        (Self::Queue, "Queue"),
-        (Self::Table, "Table"),
-        (Self::Parallel, "Parallel"),
-        (Self::Heatmap, "Heatmap"),
-        (Self::Scatter, "Scatter"),
-        (Self::Importance, "Importance"),
+        (Self::Queue, mark!("Queue")),
+        (Self::Table, mark!("Table")),
+        (Self::Parallel, mark!("Parallel")),
+        (Self::Heatmap, mark!("Heatmap")),
+        (Self::Scatter, mark!("Scatter")),
+        (Self::Importance, mark!("Importance")),
     ];
 }
 

@@ -39,7 +39,9 @@ pub(super) fn setup_ui(
     scrolled(ui, |ui| {
         weak_small(
             ui,
-            "Every run is the configuration on the right with these fields changed. Runs are compared on validation data; the best of each part is scored on the test split, once.",
+            tr!(
+                "Every run is the configuration on the right with these fields changed. Runs are compared on validation data; the best of each part is scored on the test split, once."
+            ),
         );
         ui.add_space(4.0);
         parts_ui(ui, panel, base);
@@ -51,20 +53,20 @@ pub(super) fn setup_ui(
 
 fn top_ui(ui: &mut Ui, panel: &mut SweepState, actions: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
-        group_title(ui, "New sweep");
+        group_title(ui, tr!("New sweep"));
         let name = TextEdit::singleline(&mut panel.draft.name).desired_width(130.0);
         let name = ui
             .add(name)
-            .on_hover_text("Prefix of the names of its runs");
+            .on_hover_text(tr!("Prefix of the names of its runs"));
         name.widget_info(|| {
             eframe::egui::WidgetInfo::labeled(
                 eframe::egui::Role::TextInput,
                 true,
-                "Name of the sweep",
+                tr!("Name of the sweep"),
             )
         });
         let shipped = ComboBox::from_id_salt("shipped sweep").width(LIST_WIDTH);
-        let shipped = shipped.selected_text("Start from…");
+        let shipped = shipped.selected_text(tr!("Start from…"));
         let shipped = within(ui, LIST_WIDTH, |ui| {
             shipped.show_ui(ui, |ui| {
                 for (name, _) in SWEEPS {
@@ -77,15 +79,15 @@ fn top_ui(ui: &mut Ui, panel: &mut SweepState, actions: &mut Vec<Action>) {
         spoken(
             &shipped.response,
             Role::ComboBox,
-            "Start from a sweep that ships with the program",
+            tr!("Start from a sweep that ships with the program"),
         );
-        ui.menu_button("File", |ui| actions.extend(file_ui(ui)));
+        ui.menu_button(tr!("File"), |ui| actions.extend(file_ui(ui)));
         let known = ComboBox::from_id_salt("known sweep").width(LIST_WIDTH);
-        let known = known.selected_text("Open a sweep");
+        let known = known.selected_text(tr!("Open a sweep"));
         let opened = within(ui, LIST_WIDTH, |ui| {
             known.show_ui(ui, |ui| {
                 if panel.known.is_empty() {
-                    weak_small(ui, "No sweeps yet.");
+                    weak_small(ui, tr!("No sweeps yet."));
                 }
                 for path in &panel.known {
                     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -95,8 +97,8 @@ fn top_ui(ui: &mut Ui, panel: &mut SweepState, actions: &mut Vec<Action>) {
                 }
             })
         });
-        spoken(&opened.response, Role::ComboBox, "Open a sweep");
-        if panel.shown.is_some() && ui.button("Back").clicked() {
+        spoken(&opened.response, Role::ComboBox, tr!("Open a sweep"));
+        if panel.shown.is_some() && ui.button(tr!("Back")).clicked() {
             panel.is_setting_up = false;
         }
     });
@@ -107,18 +109,18 @@ fn file_ui(ui: &mut Ui) -> Option<Action> {
     let mut asked = None;
     let entries = [
         (
-            "Open…",
-            "Open a sweep (RON); its base run becomes the configuration",
+            tr!("Open…"),
+            tr!("Open a sweep (RON); its base run becomes the configuration"),
             Action::Choose(PathFor::OpenSweep),
         ),
         (
-            "Save…",
-            "Save the configuration and these fields as RON for gosling sweep",
+            tr!("Save…"),
+            tr!("Save the configuration and these fields as RON for gosling sweep"),
             Action::Choose(PathFor::SaveSweep),
         ),
         (
-            "Copy as RON",
-            "Copy the sweep as RON to the clipboard",
+            tr!("Copy as RON"),
+            tr!("Copy the sweep as RON to the clipboard"),
             Action::CopySweepRon,
         ),
     ];
@@ -152,9 +154,11 @@ fn parts_ui(ui: &mut Ui, panel: &mut SweepState, base: &RunSpec) {
         panel.draft.parts.remove(idx);
         panel.texts.clear();
     }
-    let add = ui.button("Add a part");
+    let add = ui.button(tr!("Add a part"));
     if add
-        .on_hover_text("Add a second search, such as another method, with a best run of its own")
+        .on_hover_text(tr!(
+            "Add a second search, such as another method, with a best run of its own"
+        ))
         .clicked()
     {
         panel.draft.parts.push(SweepPart {
@@ -176,8 +180,8 @@ fn part_ui(ui: &mut Ui, panel: &mut SweepState, idx: usize, base: &RunSpec) -> b
             let name = TextEdit::singleline(&mut part.name)
                 .hint_text(hint)
                 .desired_width(150.0);
-            spoken(&ui.add(name), Role::TextInput, "Name of the part");
-            is_removed = n_parts > 1 && ui.button("Remove part").clicked();
+            spoken(&ui.add(name), Role::TextInput, tr!("Name of the part"));
+            is_removed = n_parts > 1 && ui.button(tr!("Remove part")).clicked();
         });
         set_ui(ui, part);
     }
@@ -205,7 +209,7 @@ fn part_ui(ui: &mut Ui, panel: &mut SweepState, idx: usize, base: &RunSpec) -> b
         Search::List(runs) => {
             weak_small(
                 ui,
-                format!(
+                tr!(
                     "{} runs from a list; edit them in the sweep's RON file.",
                     runs.len()
                 ),
@@ -219,10 +223,10 @@ fn part_ui(ui: &mut Ui, panel: &mut SweepState, idx: usize, base: &RunSpec) -> b
 fn set_ui(ui: &mut Ui, part: &mut SweepPart) {
     let mut text = part.set.join("; ");
     let field = TextEdit::singleline(&mut text)
-        .hint_text("changes in this part, such as training.batch=8; …")
+        .hint_text(tr!("changes in this part, such as training.batch=8; …"))
         .desired_width(ui.available_width());
     let field = ui.add(field);
-    spoken(&field, Role::TextInput, "Changes of the part");
+    spoken(&field, Role::TextInput, tr!("Changes of the part"));
     if field.changed() {
         part.set = match text.is_empty() {
             true => Vec::new(),
@@ -235,7 +239,11 @@ fn kind_ui(ui: &mut Ui, part: &mut SweepPart) {
     let is_grid = matches!(part.search, Search::Grid(_));
     let mut grid = is_grid;
     if !matches!(part.search, Search::List(_)) {
-        choice(ui, &mut grid, &[(true, "Grid"), (false, "Random")]);
+        choice(
+            ui,
+            &mut grid,
+            &[(true, tr!("Grid")), (false, tr!("Random"))],
+        );
     }
     if grid != is_grid {
         let axes = match &mut part.search {
@@ -256,9 +264,11 @@ fn kind_ui(ui: &mut Ui, part: &mut SweepPart) {
         labelled(ui, "seed", DragValue::new(seed));
     }
     let mut halves = part.halving.is_some();
-    let hint = "Successive halving: all runs train for a few steps; those with the lowest validation loss continue";
+    let hint = tr!(
+        "Successive halving: all runs train for a few steps; those with the lowest validation loss continue"
+    );
     if ui
-        .checkbox(&mut halves, "Stop poor runs early")
+        .checkbox(&mut halves, tr!("Stop poor runs early"))
         .on_hover_text(hint)
         .changed()
     {
@@ -270,10 +280,10 @@ fn kind_ui(ui: &mut Ui, part: &mut SweepPart) {
     if let Some(halving) = &mut part.halving {
         let first = DragValue::new(&mut halving.first_steps)
             .range(1..=1_000_000)
-            .suffix(" steps");
-        labelled(ui, "first check after", first);
+            .suffix(tr!(" steps"));
+        labelled(ui, tr!("first check after"), first);
         let factor = DragValue::new(&mut halving.factor).range(2..=16);
-        labelled(ui, "keep 1 of", factor);
+        labelled(ui, tr!("keep 1 of"), factor);
     }
 }
 

@@ -257,8 +257,12 @@ impl SweepState {
                 let name = &ended.plan.sweep.name;
                 let done = ended.queue.done_words(&ended.plan);
                 let text = match &ended.failure {
-                    Some(reason) => format!("The sweep {name} could not continue, {reason}"),
-                    None => format!("The sweep {name} has ended, {done}"),
+                    Some(reason) => tr!(
+                        "The sweep {name} could not continue, {reason}",
+                        name,
+                        reason
+                    ),
+                    None => tr!("The sweep {name} has ended, {done}", name, done),
                 };
                 self.notices.push(match ended.failure {
                     Some(_) => Notice::error(text),

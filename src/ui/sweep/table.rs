@@ -8,6 +8,7 @@ use eframe::egui::{
 
 use super::parts::{run_of, select};
 use super::settings::{Column, ResultsSettings};
+use crate::language;
 use crate::protocol::fields::{field_name, short_field_name};
 use crate::sweep::results::{Metric, Row, SweepResults};
 use crate::sweep::task::TaskState;
@@ -71,7 +72,11 @@ fn columns(results: &SweepResults, metrics: &[Metric]) -> Vec<(Column, String, f
             | Metric::TokensPerSec
             | Metric::Secs => 96.0,
         };
-        columns.push((Column::Metric(metric), metric.words().into(), width));
+        columns.push((
+            Column::Metric(metric),
+            language::text(metric.words()).into(),
+            width,
+        ));
     }
     columns
 }
@@ -94,7 +99,7 @@ fn heading_ui(
             eframe::egui::WidgetInfo::labeled(
                 eframe::egui::Role::Button,
                 true,
-                format!("Sort by {name}"),
+                tr!("Sort by {name}", name),
             )
         });
         let response = match column {
@@ -159,11 +164,7 @@ fn row_ui(
         ui.allocate_exact_size(vec2(widths.iter().sum(), ROW_HEIGHT), Sense::click());
     let is_best = results.best.iter().any(|best| best.idx == row.idx);
     response.widget_info(|| {
-        eframe::egui::WidgetInfo::labeled(
-            eframe::egui::Role::Button,
-            true,
-            format!("Run {}", row.name),
-        )
+        eframe::egui::WidgetInfo::labeled(eframe::egui::Role::Button, true, tr!("Run {}", row.name))
     });
     if selection.is_selected(&run) {
         ui.painter()
@@ -179,7 +180,7 @@ fn row_ui(
     for ((column, _, _), width) in columns.iter().zip(widths) {
         let mut text = cell(row, *column);
         if *column == Column::Name && is_best {
-            text += ", best";
+            text += tr!(", best");
         }
         let font = FontId::proportional(12.5);
         let text = cut_middle(ui, &text, &font, width - 10.0);
@@ -195,13 +196,13 @@ fn row_ui(
     }
     match &row.facts.state {
         _ if is_best => {
-            response.on_hover_text("The best of its part on validation data");
+            response.on_hover_text(tr!("The best of its part on validation data"));
         }
         TaskState::Failed(reason) => {
-            response.on_hover_text(format!("Failed, {reason}"));
+            response.on_hover_text(tr!("Failed, {reason}", reason));
         }
         TaskState::Diverged { step, detail } => {
-            response.on_hover_text(format!("Diverged at step {step}, {detail}"));
+            response.on_hover_text(tr!("Diverged at step {step}, {detail}", step, detail));
         }
         TaskState::Waiting
         | TaskState::Going
@@ -220,8 +221,8 @@ fn cell(row: &Row, column: Column) -> String {
             value.map_or_else(|| "–".into(), |value| value.0.clone())
         }
         Column::Status => match &row.facts.state {
-            TaskState::Failed(reason) => format!("failed, {reason}"),
-            state => state.word().into(),
+            TaskState::Failed(reason) => tr!("failed, {reason}", reason),
+            state => language::text(state.word()).into(),
         },
         Column::Metric(metric @ (Metric::Accuracy | Metric::TestAccuracy)) => metric
             .accuracy(&row.facts)

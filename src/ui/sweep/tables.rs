@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::heatmap::Cells;
 use super::opened::OpenSweep;
 use super::settings::{ResultsSettings, ResultsView};
+use crate::language;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::fields::field_name;
 use crate::protocol::made_from::data_names;
@@ -69,8 +70,8 @@ pub(super) fn of_words(shown: &OpenSweep, metric: Metric) -> String {
 
 fn words_of(results: &SweepResults, metric: Metric, data: impl Fn() -> String) -> String {
     let split = match metric {
-        Metric::Accuracy => "validation split",
-        Metric::TestAccuracy => "test split",
+        Metric::Accuracy => tr!("validation split"),
+        Metric::TestAccuracy => tr!("test split"),
         // Losses are of examples and not of items.
         Metric::ValidationLoss
         | Metric::Loss
@@ -84,7 +85,12 @@ fn words_of(results: &SweepResults, metric: Metric, data: impl Fn() -> String) -
             let n_runs = n_runs.filter(|row| metric.of(&row.facts).is_some()).count();
             return match n_runs {
                 0 => String::new(),
-                _ => format!("{}, {}, n = {}", metric.words(), data(), runs(n_runs)),
+                _ => format!(
+                    "{}, {}, n = {}",
+                    language::text(metric.words()),
+                    data(),
+                    runs(n_runs)
+                ),
             };
         }
     };
@@ -102,14 +108,14 @@ fn words_of(results: &SweepResults, metric: Metric, data: impl Fn() -> String) -
     let mut words: Vec<&str> = benchmarks.into_iter().collect();
     words.push(split);
     let items = match least == most {
-        true => format!("n = {least} items"),
-        false => format!("n = {least} to {most} items"),
+        true => tr!("n = {least} items", least),
+        false => tr!("n = {least} to {most} items", least, most),
     };
     format!("{}, {items}, {}", words.join(", "), runs(n_runs))
 }
 
 fn runs(n_runs: usize) -> String {
-    format!("{n_runs} run{}", if n_runs == 1 { "" } else { "s" })
+    tr!("{n} run" | "{n} runs" % n_runs)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::opened::OpenSweep;
 use super::parts::spoken;
 use super::settings::ResultsView;
 use super::state::SweepState;
+use crate::language;
 use crate::report::Table;
 use crate::runs::RunStore;
 use crate::sweep::results::Metric;
@@ -57,7 +58,11 @@ fn results_ui(
     let SweepState { shown, look, .. } = panel;
     let Some(shown) = shown else { return };
     ui.horizontal_wrapped(|ui| {
-        choice(ui, &mut look.view, &ResultsView::ALL);
+        choice(
+            ui,
+            &mut look.view,
+            &ResultsView::ALL.map(|(view, name)| (view, language::text(name))),
+        );
         match look.view {
             ResultsView::Queue | ResultsView::Table => {}
             ResultsView::Parallel
@@ -67,11 +72,11 @@ fn results_ui(
         }
         match look.view {
             ResultsView::Table => {
-                let toggled = numbers_ui(ui, "Columns", &look.columns);
+                let toggled = numbers_ui(ui, tr!("Columns"), &look.columns);
                 toggled.into_iter().for_each(|of| look.toggle_column(of));
             }
             ResultsView::Parallel => {
-                let toggled = numbers_ui(ui, "Axes", &look.axes);
+                let toggled = numbers_ui(ui, tr!("Axes"), &look.axes);
                 toggled.into_iter().for_each(|of| look.toggle_axis(of));
             }
             ResultsView::Queue
@@ -79,7 +84,7 @@ fn results_ui(
             | ResultsView::Scatter
             | ResultsView::Importance => {}
         }
-        ui.menu_button("Save", |ui| actions.extend(save_ui(ui, shown)));
+        ui.menu_button(tr!("Save"), |ui| actions.extend(save_ui(ui, shown)));
     });
     ui.add_space(4.0);
     let corner = ui.cursor().min;
@@ -112,7 +117,10 @@ fn numbers_ui(ui: &mut Ui, name: &str, chosen: &[Metric]) -> Vec<Metric> {
     MenuButton::new(name).config(config).ui(ui, |ui| {
         for metric in Metric::ALL {
             let mut is_shown = chosen.contains(&metric);
-            if ui.checkbox(&mut is_shown, metric.words()).changed() {
+            if ui
+                .checkbox(&mut is_shown, language::text(metric.words()))
+                .changed()
+            {
                 toggled.push(metric);
             }
         }
@@ -133,31 +141,34 @@ fn save_ui(ui: &mut Ui, shown: &OpenSweep) -> Option<Action> {
     let table = |table: Table, name: &str| Action::SaveTable(Box::new(table), name.into());
     entry(
         ui,
-        "This view as PNG or SVG…",
-        "As it is on the screen",
+        tr!("This view as PNG or SVG…"),
+        tr!("As it is on the screen"),
         &|| Action::SavePicture(PictureOf::Sweep),
     );
     entry(
         ui,
-        "The numbers of this view…",
-        "What it is drawn of, as a table",
+        tr!("The numbers of this view…"),
+        tr!("What it is drawn of, as a table"),
         &|| Action::SaveChartNumbers(PictureOf::Sweep),
     );
-    entry(ui, "Every run as a table…", "A row for each run", &|| {
-        table(results.runs_table(true), "runs")
-    });
-    let hint = "A row for each setting, with means over its seeds and 95% intervals";
-    entry(ui, "Every setting as a table…", hint, &|| {
+    entry(
+        ui,
+        tr!("Every run as a table…"),
+        tr!("A row for each run"),
+        &|| table(results.runs_table(true), "runs"),
+    );
+    let hint = tr!("A row for each setting, with means over its seeds and 95% intervals");
+    entry(ui, tr!("Every setting as a table…"), hint, &|| {
         table(results.settings_table(), "settings")
     });
-    let hint = "The best run of each part on the test split, and the untuned model";
-    entry(ui, "The best runs as a table…", hint, &|| {
+    let hint = tr!("The best run of each part on the test split, and the untuned model");
+    entry(ui, tr!("The best runs as a table…"), hint, &|| {
         table(results.best_table(), "best")
     });
     ui.separator();
     let folder = shown.path.clone();
     let hint = folder.display().to_string();
-    entry(ui, "Open its folder", &hint, &|| {
+    entry(ui, tr!("Open its folder"), &hint, &|| {
         Action::Reveal(folder.clone())
     });
     asked
@@ -167,18 +178,18 @@ fn save_ui(ui: &mut Ui, shown: &OpenSweep) -> Option<Action> {
 fn metric_ui(ui: &mut Ui, metric: &mut Metric) {
     // Both stay on one line.
     within(ui, METRIC_WIDTH, |ui| {
-        weak_small(ui, "of");
+        weak_small(ui, tr!("of"));
         let width = 150.0;
         let list = ComboBox::from_id_salt("sweep metric")
             .width(width)
-            .selected_text(metric.words());
+            .selected_text(language::text(metric.words()));
         let shown = within(ui, width, |ui| {
             list.show_ui(ui, |ui| {
                 for other in Metric::ALL {
-                    ui.selectable_value(metric, other, other.words());
+                    ui.selectable_value(metric, other, language::text(other.words()));
                 }
             })
         });
-        spoken(&shown.response, Role::ComboBox, "Metric");
+        spoken(&shown.response, Role::ComboBox, tr!("Metric"));
     });
 }

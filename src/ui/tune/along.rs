@@ -25,26 +25,26 @@ impl XAxis {
     /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Steps => "Over steps",
-            Self::Tokens => "Over tokens",
-            Self::Seconds => "Over time",
+            Self::Steps => tr!("Over steps"),
+            Self::Tokens => tr!("Over tokens"),
+            Self::Seconds => tr!("Over time"),
         }
     }
 
     /// What stands at the axis of a picture.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Steps => "step",
-            Self::Tokens => "tokens",
-            Self::Seconds => "seconds",
+            Self::Steps => tr!("step"),
+            Self::Tokens => tr!("tokens"),
+            Self::Seconds => tr!("seconds"),
         }
     }
 
     /// A place as it is read beside the pointer.
     pub fn words(self, x: f64) -> String {
         match self {
-            Self::Steps => format!("Step {:.0}", x.round().max(0.0)),
-            Self::Tokens => format!("{} tokens", thousands(x)),
+            Self::Steps => tr!("Step {}", format_args!("{:.0}", x.round().max(0.0))),
+            Self::Tokens => tr!("{} tokens", thousands(x)),
             Self::Seconds => duration(x),
         }
     }
@@ -55,7 +55,7 @@ impl XAxis {
             Self::Steps => format!("{x:.0}"),
             Self::Tokens => thousands(x),
             Self::Seconds if x < 600.0 => format!("{x:.0} s"),
-            Self::Seconds if x < 36_000.0 => format!("{:.0} min", x / 60.0),
+            Self::Seconds if x < 36_000.0 => tr!("{} min", format_args!("{:.0}", x / 60.0)),
             Self::Seconds => format!("{:.1} h", x / 3600.0),
         }
     }

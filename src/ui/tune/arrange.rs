@@ -45,7 +45,7 @@ pub(super) fn arrange_ui(
     actions: &mut Vec<Action>,
 ) {
     let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
-    let (button, _) = MenuButton::new("Charts").config(config).ui(ui, |ui| {
+    let (button, _) = MenuButton::new(tr!("Charts")).config(config).ui(ui, |ui| {
         ui.set_width(WIDTH);
         let mut changes = Vec::new();
         charts_ui(ui, layouts, has_values, &mut changes);
@@ -54,7 +54,9 @@ pub(super) fn arrange_ui(
         layouts_ui(ui, layouts, arranging, &mut changes);
         actions.extend(changes.into_iter().map(Action::Arrange));
     });
-    button.on_hover_text("Which charts there are, their order and size, and saved layouts");
+    button.on_hover_text(tr!(
+        "Which charts there are, their order and size, and saved layouts"
+    ));
 }
 
 fn charts_ui(
@@ -79,7 +81,7 @@ fn charts_ui(
             for metric in layouts.now.others() {
                 let title = metric.title();
                 let add = ui.checkbox(&mut false, title);
-                named(&add, Role::CheckBox, &format!("Add the chart {title}"));
+                named(&add, Role::CheckBox, &tr!("Add the chart {title}", title));
                 if add.clicked() {
                     changes.push(ChartChange::Toggle(metric));
                 }
@@ -101,20 +103,22 @@ fn chart_ui(
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         from_right(ui, |ui| {
-            let mut button = |ui: &mut Ui, text: &str, name: &str, is_on: bool, to: usize| {
+            let mut button = |ui: &mut Ui, text: &str, name: String, is_on: bool, to: usize| {
                 let button = Button::new(text).small().min_size(vec2(24.0, 20.0));
                 let button = ui.add_enabled(is_on, button);
-                named(&button, Role::Button, &format!("{name} the chart {title}"));
+                named(&button, Role::Button, &name);
                 if button.on_hover_text(name).clicked() {
                     changes.push(ChartChange::Move(metric, to));
                 }
             };
-            button(ui, "Down", "Move down", !is_last, idx + 1);
-            button(ui, "Up", "Move up", idx > 0, idx.saturating_sub(1));
+            let name = tr!("Move the chart {title} down", title);
+            button(ui, tr!("Down"), name, !is_last, idx + 1);
+            let name = tr!("Move the chart {title} up", title);
+            button(ui, tr!("Up"), name, idx > 0, idx.saturating_sub(1));
             ui.add_space(6.0);
             for other in ChartSize::ALL.into_iter().rev() {
                 let choice = ui.selectable_label(size == other, other.name());
-                let name = format!("{}, size of the chart {title}", other.name());
+                let name = tr!("{}, size of the chart {title}", other.name(), title);
                 named(&choice, Role::Button, &name);
                 if choice.clicked() {
                     changes.push(ChartChange::Resize(metric, other));
@@ -123,7 +127,11 @@ fn chart_ui(
             ui.add_space(6.0);
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let shown = ui.checkbox(&mut true, "");
-                named(&shown, Role::CheckBox, &format!("Remove the chart {title}"));
+                named(
+                    &shown,
+                    Role::CheckBox,
+                    &tr!("Remove the chart {title}", title),
+                );
                 if shown.clicked() {
                     changes.push(ChartChange::Toggle(metric));
                 }
@@ -131,7 +139,7 @@ fn chart_ui(
                 match has_values {
                     true => cut_label(ui, title),
                     false => cut_label(ui, eframe::egui::RichText::new(title).weak())
-                        .on_hover_text("The selected runs have no such number"),
+                        .on_hover_text(tr!("The selected runs have no such number")),
                 };
             });
         });
@@ -144,11 +152,11 @@ fn layouts_ui(
     arranging: &mut Arranging,
     changes: &mut Vec<ChartChange>,
 ) {
-    group_title(ui, "Layouts");
+    group_title(ui, tr!("Layouts"));
     let current = layouts.current();
-    let default = ui.selectable_label(current == Some(""), "Default layout");
+    let default = ui.selectable_label(current == Some(""), tr!("Default layout"));
     if default
-        .on_hover_text("Every chart, the loss on top")
+        .on_hover_text(tr!("Every chart, the loss on top"))
         .clicked()
     {
         changes.push(ChartChange::Use(None));
@@ -162,8 +170,12 @@ fn layouts_ui(
             for name in layouts.saved.keys() {
                 ui.horizontal(|ui| {
                     from_right(ui, |ui| {
-                        let delete = ui.small_button("Delete");
-                        named(&delete, Role::Button, &format!("Delete the layout {name}"));
+                        let delete = ui.small_button(tr!("Delete"));
+                        named(
+                            &delete,
+                            Role::Button,
+                            &tr!("Delete the layout {name}", name),
+                        );
                         if delete.clicked() {
                             arranging.asked = Some(Question::Delete(name.clone()));
                         }
@@ -198,14 +210,14 @@ fn save_ui(
     ui.horizontal(|ui| {
         let width = ui.available_width() - 116.0;
         let field = TextEdit::singleline(&mut arranging.typed)
-            .hint_text("Name of the layout")
+            .hint_text(tr!("Name of the layout"))
             .char_limit(MAX_NAME)
             .desired_width(width);
-        ui.add(field).accessible_name("Name of the layout");
+        ui.add(field).accessible_name(tr!("Name of the layout"));
         let name = arranging.typed.trim().to_owned();
-        let save = ui.add_enabled(!name.is_empty(), Button::new("Save layout"));
+        let save = ui.add_enabled(!name.is_empty(), Button::new(tr!("Save layout")));
         if !save
-            .on_hover_text("Save the charts as they are now")
+            .on_hover_text(tr!("Save the charts as they are now"))
             .clicked()
         {
             return;
@@ -231,19 +243,19 @@ fn question_ui(
 ) {
     let (text, yes, change) = match question {
         Question::Replace(name) => (
-            format!("Replace the layout “{name}”?"),
-            "Replace",
+            tr!("Replace the layout “{name}”?", name),
+            tr!("Replace"),
             ChartChange::Save(name),
         ),
         Question::Delete(name) => (
-            format!("Delete the layout “{name}”?"),
-            "Delete layout",
+            tr!("Delete the layout “{name}”?", name),
+            tr!("Delete layout"),
             ChartChange::Delete(name),
         ),
     };
     weak_small(ui, text);
     ui.horizontal(|ui| {
-        let keep = ui.button("Keep it");
+        let keep = ui.button(tr!("Keep it"));
         focus_first(ui, &keep);
         let is_done = ui.button(yes).clicked();
         if is_done {

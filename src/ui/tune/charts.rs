@@ -30,9 +30,9 @@ impl ChartSize {
     /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Half => "Half",
-            Self::Row => "Row",
-            Self::Tall => "Tall",
+            Self::Half => tr!("chart" => "Half"),
+            Self::Row => tr!("chart" => "Row"),
+            Self::Tall => tr!("chart" => "Tall"),
         }
     }
 }

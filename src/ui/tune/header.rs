@@ -67,8 +67,8 @@ fn sweep_ui(ui: &mut Ui, path: &Path) -> Vec<Action> {
     let mut actions = Vec::new();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     ui.horizontal(|ui| {
-        weak_small(ui, format!("Part of the sweep {name}"));
-        if ui.small_button("Show the sweep").clicked() {
+        weak_small(ui, tr!("Part of the sweep {name}", name));
+        if ui.small_button(tr!("Show the sweep")).clicked() {
             let open = SweepAction::Open(path.to_path_buf());
             actions = vec![Action::Open(Tab::Sweep), Action::Sweep(open)];
         }
@@ -94,19 +94,19 @@ fn in_sweep_ui(ui: &mut Ui, told: &SweepTask<'_>, actions: &mut Vec<Action>) {
     };
     match state {
         TaskState::Going => {
-            let hint = "Save this run and skip it; the sweep continues with the next one";
-            button(ui, "Skip", hint, SweepCommand::Skip(task));
+            let hint = tr!("Save this run and skip it; the sweep continues with the next one");
+            button(ui, tr!("Skip"), hint, SweepCommand::Skip(task));
             if is_held {
-                let hint = "Resume all paused runs";
-                button(ui, "Resume sweep", hint, SweepCommand::Resume);
+                let hint = tr!("Resume all paused runs");
+                button(ui, tr!("Resume sweep"), hint, SweepCommand::Resume);
             } else {
-                let hint = "Pause all runs of the sweep after their current step";
-                button(ui, "Pause sweep", hint, SweepCommand::Pause);
+                let hint = tr!("Pause all runs of the sweep after their current step");
+                button(ui, tr!("Pause sweep"), hint, SweepCommand::Pause);
             }
         }
         TaskState::Skipped => {
-            let hint = "Include this run in the sweep again";
-            button(ui, "Include again", hint, SweepCommand::Unskip(task));
+            let hint = tr!("Include this run in the sweep again");
+            button(ui, tr!("Include again"), hint, SweepCommand::Unskip(task));
         }
         TaskState::Waiting
         | TaskState::Held { .. }
@@ -127,17 +127,21 @@ fn buttons_ui(
     if let Some(task) = &sweep.task {
         in_sweep_ui(ui, task, &mut actions);
         if !run.exported.is_empty() && run.status.is_over() {
-            let hint = "Save its state for another program";
-            let export = Button::new("Export…").min_size(vec2(68.0, 26.0));
+            let hint = tr!("Save its state for another program");
+            let export = Button::new(tr!("Export…")).min_size(vec2(68.0, 26.0));
             if ui.add(export).on_hover_text(hint).clicked() {
                 actions.push(Action::OpenExport(run.id.clone()));
             }
         }
-        ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, selection)));
+        ui.menu_button(tr!("More"), |ui| {
+            actions.extend(run_menu_ui(ui, run, selection))
+        });
         return actions;
     }
     if run.elsewhere.is_some() {
-        ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, selection)));
+        ui.menu_button(tr!("More"), |ui| {
+            actions.extend(run_menu_ui(ui, run, selection))
+        });
         return actions;
     }
     let mut button = |ui: &mut Ui, text: &str, hint: &str, action: Action| {
@@ -151,42 +155,49 @@ fn buttons_ui(
     if !run.status.is_over() {
         button(
             ui,
-            "Stop",
-            "Stop after this step and save; skip the final evaluation",
+            tr!("Stop"),
+            tr!("Stop after this step and save; skip the final evaluation"),
             Action::Stop(id()),
         );
     }
     if matches!(run.status, RunStatus::Evaluating { .. }) {
         button(
             ui,
-            "Skip scoring",
-            "Skip this accuracy; it can be measured later from the menu More",
+            tr!("Skip scoring"),
+            tr!("Skip this accuracy; it can be measured later from the menu More"),
             Action::SkipScoring(id()),
         );
     }
     match run.status {
         RunStatus::Running { .. } | RunStatus::Evaluating { .. } => {
-            button(ui, "Pause", "Pause after this step", Action::Pause(id()));
+            button(
+                ui,
+                tr!("Pause"),
+                tr!("Pause after this step"),
+                Action::Pause(id()),
+            );
         }
         RunStatus::Paused { .. } => {
-            button(ui, "Resume", "Resume", Action::Resume(id()));
+            button(ui, tr!("Resume"), tr!("Resume"), Action::Resume(id()));
         }
         RunStatus::Interrupted { .. } | RunStatus::Stopped { .. } | RunStatus::Failed(_) => {
             button(
                 ui,
-                "Resume",
-                "Resume from the newest checkpoint",
+                tr!("Resume"),
+                tr!("Resume from the newest checkpoint"),
                 Action::ResumeFromDisk(id()),
             );
         }
         RunStatus::Finished | RunStatus::StoppedEarly { .. } | RunStatus::Diverged { .. } => {
             if !run.exported.is_empty() {
-                let hint = "Save its state for another program";
-                button(ui, "Export…", hint, Action::OpenExport(id()));
+                let hint = tr!("Save its state for another program");
+                button(ui, tr!("Export…"), hint, Action::OpenExport(id()));
             }
         }
     }
-    ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, selection)));
+    ui.menu_button(tr!("More"), |ui| {
+        actions.extend(run_menu_ui(ui, run, selection))
+    });
     actions
 }
 
@@ -196,13 +207,17 @@ fn way_on_ui(ui: &mut Ui, run: &Run) {
         RunStatus::Diverged { .. } => {
             weak_small(
                 ui,
-                "The state of the step before it is kept. Try a smaller learning rate, a longer warm-up or a smaller clipping norm.",
+                tr!(
+                    "The state of the step before it is kept. Try a smaller learning rate, a longer warm-up or a smaller clipping norm."
+                ),
             );
         }
         RunStatus::Failed(_) => {
             weak_small(
                 ui,
-                "Saved files are in the run's folder. After you fix the cause, Resume continues from the newest checkpoint.",
+                tr!(
+                    "Saved files are in the run's folder. After you fix the cause, Resume continues from the newest checkpoint."
+                ),
             );
         }
         RunStatus::Running { .. }

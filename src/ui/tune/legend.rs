@@ -50,7 +50,7 @@ pub fn legend_ui(ui: &mut Ui, plotted: &Plotted<'_>) -> Option<RunId> {
             let width = SWATCH + 6.0 + name_width + 8.0 + width_of(&value) + 4.0;
             let (rect, entry) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::hover());
             entry.widget_info(|| {
-                let text = format!("{title} in the plots, loss {value}");
+                let text = tr!("{title} in the plots, loss {value}", title, value);
                 WidgetInfo::labeled(Role::Label, true, text)
             });
             let is_lit = of.runs().any(|run| plotted.highlighted == Some(&run.id));
@@ -78,15 +78,15 @@ pub fn legend_ui(ui: &mut Ui, plotted: &Plotted<'_>) -> Option<RunId> {
             }
             let names: Vec<&str> = of.runs().map(|run| run.id.0.as_str()).collect();
             let what = match of.members.is_empty() {
-                true => "the last loss",
+                true => tr!("the last loss"),
                 false => {
-                    "the mean of the last losses, with a band from the lowest to the highest run"
+                    tr!("the mean of the last losses, with a band from the lowest to the highest run")
                 }
             };
             entry.on_hover_text(format!("{}; {what}", names.join(", ")));
         }
         if n_runs > MAX_NAMED {
-            weak_small(ui, format!("and {} more", n_runs - MAX_NAMED));
+            weak_small(ui, tr!("and {} more", n_runs - MAX_NAMED));
         }
     });
     pointed

@@ -232,9 +232,9 @@ fn empty_words(metric: Metric, drawn: &[Drawn<'_>]) -> Option<&'static str> {
     }
     let goes_on = |of: &&Drawn<'_>| !of.run.status.is_over();
     Some(match drawn.iter().rev().find(goes_on).map(|of| of.run) {
-        None => "No values",
-        Some(run) if run.step > 0 => "Waiting for the first value",
-        Some(_) => "Waiting for the first step",
+        None => tr!("No values"),
+        Some(run) if run.step > 0 => tr!("Waiting for the first value"),
+        Some(_) => tr!("Waiting for the first step"),
     })
 }
 
@@ -260,7 +260,7 @@ fn names_ui(ui: &Ui, drawn: &[Drawn<'_>], rect: Rect) {
         write(&of.title(), of.colour);
     }
     if drawn.len() > MAX_READ {
-        let more = format!("and {} more", drawn.len() - MAX_READ);
+        let more = tr!("and {} more", drawn.len() - MAX_READ);
         write(&more, palette(ui.visuals()).weak);
     }
 }
@@ -344,7 +344,7 @@ fn read_ui(
             ui.horizontal(|ui| {
                 ui.monospace(format!("{:>9}", number(*value)));
                 let name = match (drawn.is_baseline, drawn.members.is_empty()) {
-                    (true, _) => format!("{} (baseline)", drawn.run.id.0),
+                    (true, _) => tr!("{} (baseline)", drawn.run.id.0),
                     (false, true) => drawn.run.id.0.clone(),
                     (false, false) => drawn.title(),
                 };
@@ -352,7 +352,7 @@ fn read_ui(
             });
         }
         if found.len() > MAX_READ {
-            weak_small(ui, format!("and {} more", found.len() - MAX_READ));
+            weak_small(ui, tr!("and {} more", found.len() - MAX_READ));
         }
     });
     pointed

@@ -32,7 +32,7 @@ impl<'a> Drawn<'a> {
     pub fn title(&self) -> String {
         match self.members.len() {
             0 => self.run.title().to_owned(),
-            n => format!("mean of {n} seeds of {}", self.run.title()),
+            n => tr!("mean of {n} seeds of {}", self.run.title(), n),
         }
     }
 

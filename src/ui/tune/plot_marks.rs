@@ -37,9 +37,10 @@ pub(crate) fn marks(metric: Metric, run: &Run) -> Vec<Mark> {
         });
     };
     let trouble = match &run.status {
-        RunStatus::Diverged { step, detail } => {
-            Some((*step, format!("diverged at step {step}, {detail}")))
-        }
+        RunStatus::Diverged { step, detail } => Some((
+            *step,
+            tr!("diverged at step {step}, {detail}", step, detail),
+        )),
         RunStatus::Running { .. }
         | RunStatus::Paused { .. }
         | RunStatus::Evaluating { .. }
@@ -49,17 +50,17 @@ pub(crate) fn marks(metric: Metric, run: &Run) -> Vec<Mark> {
         | RunStatus::Interrupted { .. }
         | RunStatus::Failed(_) => run
             .first_non_finite()
-            .map(|step| (step, format!("not finite from step {step}"))),
+            .map(|step| (step, tr!("not finite from step {step}", step))),
     };
     if let Some((step, text)) = trouble {
         mark(step, text, true);
     }
     if metric == Metric::Loss {
         if let Some((step, loss)) = run.best_validation() {
-            mark(step, format!("best, {}", number(loss)), false);
+            mark(step, tr!("best, {}", number(loss)), false);
         }
         if let Some((step, _)) = run.checkpoint {
-            mark(step, "checkpoint".into(), false);
+            mark(step, tr!("checkpoint").into(), false);
         }
     }
     marks

@@ -42,23 +42,23 @@ fn entries_ui(ui: &mut Ui, placed: &Placed) -> Option<Action> {
             asked = Some(action);
         }
     };
-    entry(ui, "Save as PNG…", Action::SavePicture(of));
-    entry(ui, "Save as SVG…", Action::SaveSvg(metric));
-    entry(ui, "Save the numbers…", Action::SaveChartNumbers(of));
+    entry(ui, tr!("Save as PNG…"), Action::SavePicture(of));
+    entry(ui, tr!("Save as SVG…"), Action::SaveSvg(metric));
+    entry(ui, tr!("Save the numbers…"), Action::SaveChartNumbers(of));
     ui.separator();
     let arrange = Action::Arrange;
     if let Some(to) = before {
         let change = ChartChange::Move(metric, to);
-        entry(ui, "Move before the previous chart", arrange(change));
+        entry(ui, tr!("Move before the previous chart"), arrange(change));
     }
     if let Some(to) = after {
         let change = ChartChange::Move(metric, to);
-        entry(ui, "Move behind the next chart", arrange(change));
+        entry(ui, tr!("Move behind the next chart"), arrange(change));
     }
     for (other, text) in [
-        (ChartSize::Half, "Make it half a row"),
-        (ChartSize::Row, "Make it a row"),
-        (ChartSize::Tall, "Make it a tall row"),
+        (ChartSize::Half, tr!("Make it half a row")),
+        (ChartSize::Row, tr!("Make it a row")),
+        (ChartSize::Tall, tr!("Make it a tall row")),
     ] {
         if other != size {
             let change = ChartChange::Resize(metric, other);
@@ -66,6 +66,6 @@ fn entries_ui(ui: &mut Ui, placed: &Placed) -> Option<Action> {
         }
     }
     let change = ChartChange::Toggle(metric);
-    entry(ui, "Remove the chart", arrange(change));
+    entry(ui, tr!("Remove the chart"), arrange(change));
     asked
 }

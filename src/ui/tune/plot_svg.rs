@@ -226,7 +226,7 @@ impl Svg {
             };
             let (anchor, shift) = match x > WIDTH / 2.0 {
                 true => ("end", -4.0),
-                false => ("start", 4.0),
+                false => (tr!("start"), 4.0),
             };
             let _ = writeln!(
                 self.0,
@@ -309,12 +309,16 @@ impl Svg {
             );
         };
         for of in drawn.iter().rev().take(MAX_NAMES) {
-            let baseline = if of.is_baseline { ", baseline" } else { "" };
+            let baseline = if of.is_baseline {
+                tr!(", baseline")
+            } else {
+                ""
+            };
             write(&format!("{}{baseline}", of.title()), &hex(of.colour));
         }
         if drawn.len() > MAX_NAMES {
             let weak = hex(palette(&Visuals::light()).weak);
-            write(&format!("and {} more", drawn.len() - MAX_NAMES), &weak);
+            write(&tr!("and {} more", drawn.len() - MAX_NAMES), &weak);
         }
     }
 }

@@ -13,6 +13,7 @@ use super::plot_menu::Placed;
 use super::plot_settings::PlotSettings;
 use super::report::accuracy_table;
 use super::state::Tune;
+use crate::language::in_english;
 use crate::protocol::event::RunId;
 use crate::report::Table;
 use crate::runs::run::{Run, RunStatus};
@@ -58,15 +59,15 @@ pub fn tune_ui<'a>(
         if store.runs().is_empty() {
             let keys = ui.ctx().format_shortcut(&START);
             let advice = match shows_form {
-                true => "The mini model and gsm8k-mini are selected on the right. Press Start and watch the loss fall here; accuracy is measured before and after.".to_owned(),
-                false => format!("Press {keys} or open the configuration above. The loss is plotted here; accuracy is measured before and after."),
+                true => tr!("The mini model and gsm8k-mini are selected on the right. Press Start and watch the loss fall here; accuracy is measured before and after.").to_owned(),
+                false => tr!("Press {keys} or open the configuration above. The loss is plotted here; accuracy is measured before and after.", keys),
             };
-            empty_state(ui, "Tune a model's initial state", &advice);
+            empty_state(ui, tr!("Tune a model's initial state"), &advice);
         } else {
             empty_state(
                 ui,
-                "No run selected",
-                "Select a run on the left or start a new one.",
+                tr!("No run selected"),
+                tr!("Select a run on the left or start a new one."),
             );
         }
         return Vec::new();
@@ -79,7 +80,7 @@ pub fn tune_ui<'a>(
             accuracy_ui(ui, focused, selection);
             ui.add_space(GAP);
         }
-        let accuracies = || accuracy_table(&runs);
+        let accuracies = || in_english(|| accuracy_table(&runs));
         let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
         let has_values = |metric: Metric| {
             let mut runs = runs.iter().copied().chain(baseline);
@@ -97,7 +98,10 @@ pub fn tune_ui<'a>(
         ui.allocate_space(Vec2::new(0.0, 2.0));
         let is_measured = matches!(focused.status, RunStatus::Evaluating { .. });
         if is_measured && focused.step == 0 {
-            weak_small(ui, "The untuned model is measured before the first step.");
+            weak_small(
+                ui,
+                tr!("The untuned model is measured before the first step."),
+            );
         }
         let plotted = Plotted {
             runs: &runs,
@@ -149,7 +153,7 @@ fn plots_ui(
         .filter(|(_, place)| has_values(place.metric))
         .collect();
     if shown.is_empty() {
-        weak_small(ui, "No charts. Add some with Charts above.");
+        weak_small(ui, tr!("No charts. Add some with Charts above."));
         return handled;
     }
     let placed = |place: ChartPlace| {
@@ -197,19 +201,21 @@ fn plots_ui(
 
 fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) {
     ui.spacing_mut().slider_width = 70.0;
-    let label = ui.label("Smoothing").id;
+    let label = ui.label(tr!("Smoothing")).id;
     let slider = Slider::new(&mut settings.smoothing, 0.0..=0.99).fixed_decimals(2);
     ui.add(slider)
         .labelled_by(label)
-        .on_hover_text("Weight of the previous average in each point (exponential moving average with bias correction)");
-    ui.checkbox(&mut settings.shows_raw, "Raw")
-        .on_hover_text("Show the raw values, faint, behind the smoothed curves");
-    ui.checkbox(&mut settings.is_log, "Log values")
-        .on_hover_text("Losses, norms and rates on a logarithmic axis");
-    ui.checkbox(&mut settings.is_log_x, "Log steps")
-        .on_hover_text(
-            "Steps, tokens or time on a logarithmic axis, which gives the start more room",
-        );
+        .on_hover_text(tr!("Weight of the previous average in each point (exponential moving average with bias correction)"));
+    ui.checkbox(&mut settings.shows_raw, tr!("Raw"))
+        .on_hover_text(tr!(
+            "Show the raw values, faint, behind the smoothed curves"
+        ));
+    ui.checkbox(&mut settings.is_log, tr!("Log values"))
+        .on_hover_text(tr!("Losses, norms and rates on a logarithmic axis"));
+    ui.checkbox(&mut settings.is_log_x, tr!("Log steps"))
+        .on_hover_text(tr!(
+            "Steps, tokens or time on a logarithmic axis, which gives the start more room"
+        ));
     let axis = ComboBox::from_id_salt("axis of the plots")
         .width(100.0)
         .selected_text(settings.x.name());
@@ -218,12 +224,12 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) {
             ui.selectable_value(&mut settings.x, axis, axis.name());
         }
     });
-    axis.response.on_hover_text(
-        "What the plots run over: steps, the tokens that they computed, or the time that they took",
-    );
+    axis.response.on_hover_text(tr!(
+        "What the plots run over: steps, the tokens that they computed, or the time that they took"
+    ));
     if selected.len() > 1 {
-        ui.checkbox(&mut settings.folds_seeds, "Means over seeds")
-            .on_hover_text("Runs that differ in their seed alone as one line: their mean, and a band from the lowest to the highest");
+        ui.checkbox(&mut settings.folds_seeds, tr!("Means over seeds"))
+            .on_hover_text(tr!("Runs that differ in their seed alone as one line: their mean, and a band from the lowest to the highest"));
     }
     let shown = tail_words(settings.tail);
     let tail = ComboBox::from_id_salt("visible steps")
@@ -235,7 +241,7 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) {
                 ui.selectable_value(&mut settings.tail, tail, tail_words(tail));
             }
         });
-    tail.response.on_hover_text("Range of visible steps; it moves with the run. In a plot, drag to move, Ctrl + wheel to zoom, double-click to see all");
+    tail.response.on_hover_text(tr!("Range of visible steps; it moves with the run. In a plot, drag to move, Ctrl + wheel to zoom, double-click to see all"));
 }
 
 /// What of the view leaves it as a file.
@@ -246,7 +252,7 @@ fn save_ui(
     accuracies: &dyn Fn() -> Option<Table>,
     actions: &mut Vec<Action>,
 ) {
-    let menu = ui.menu_button("Save", |ui| {
+    let menu = ui.menu_button(tr!("Save"), |ui| {
         let mut entry = |ui: &mut Ui, text: &str, action: Action| {
             if ui.button(text).clicked() {
                 actions.push(action);
@@ -255,33 +261,34 @@ fn save_ui(
         };
         if layout.find(Metric::Loss).is_some() {
             let of = PictureOf::Plot(Metric::Loss);
-            entry(ui, "The loss as SVG…", Action::SaveSvg(Metric::Loss));
-            entry(ui, "The loss as PNG…", Action::SavePicture(of));
+            entry(ui, tr!("The loss as SVG…"), Action::SaveSvg(Metric::Loss));
+            entry(ui, tr!("The loss as PNG…"), Action::SavePicture(of));
         }
         let report = Action::SaveReport(selected.to_vec());
-        entry(ui, "A report as HTML or Markdown…", report);
+        entry(ui, tr!("A report as HTML or Markdown…"), report);
         let table = accuracies();
-        let button = eframe::egui::Button::new("The accuracies as a table…");
+        let button = eframe::egui::Button::new(tr!("The accuracies as a table…"));
         if ui.add_enabled(table.is_some(), button).clicked()
             && let Some(table) = table
         {
             actions.push(Action::SaveTable(Box::new(table), "accuracies".into()));
             ui.close();
         }
-        if ui.button("All metrics as a table…").clicked() {
+        if ui.button(tr!("All metrics as a table…")).clicked() {
             actions.push(Action::SaveNumbers(selected.to_vec()));
             ui.close();
         }
     });
-    let hint =
-        "Save a picture or a CSV of the selected runs. Right-click a plot to save that plot only";
+    let hint = tr!(
+        "Save a picture or a CSV of the selected runs. Right-click a plot to save that plot only"
+    );
     menu.response.on_hover_text(hint);
 }
 
 fn tail_words(tail: Option<usize>) -> String {
     match tail {
-        None => "All steps".into(),
-        Some(n_steps) => format!("Last {n_steps} steps"),
+        None => tr!("All steps").into(),
+        Some(n_steps) => tr!("Last {n_steps} steps", n_steps),
     }
 }
 
@@ -289,7 +296,7 @@ fn notes_ui(ui: &mut Ui, run: &Run) {
     if run.notes.is_empty() {
         return;
     }
-    group_title(ui, "Notes");
+    group_title(ui, tr!("Notes"));
     for note in &run.notes {
         ui.label(note);
     }
@@ -301,17 +308,17 @@ fn diagnoses_ui(ui: &mut Ui, run: &Run) {
     if run.diagnoses.is_empty() {
         return;
     }
-    group_title(ui, "Diagnosis");
+    group_title(ui, tr!("Diagnosis"));
     let warning = palette(ui.visuals()).warning;
     for diagnosis in &run.diagnoses {
         ui.horizontal_wrapped(|ui| {
             let when = match diagnosis.step {
-                0 => "before step 1".to_owned(),
-                step => format!("step {step}"),
+                0 => tr!("before step 1").to_owned(),
+                step => tr!("step {step}", step),
             };
             ui.label(RichText::new(when).strong().color(warning));
             ui.label(&diagnosis.advice);
-            weak_small(ui, format!("change {}", diagnosis.field));
+            weak_small(ui, tr!("change {}", diagnosis.field));
         });
     }
 }

@@ -33,9 +33,9 @@ fn accuracy(score: &Score) -> Accuracy {
 
 fn phase_label(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
     match phase {
-        EvaluationPhase::Before => "untuned".into(),
-        EvaluationPhase::FewShot => format!("untuned, {}-shot", summary.few_shot),
-        EvaluationPhase::After => "tuned".into(),
+        EvaluationPhase::Before => tr!("untuned").into(),
+        EvaluationPhase::FewShot => tr!("untuned, {}-shot", summary.few_shot),
+        EvaluationPhase::After => tr!("tuned").into(),
     }
 }
 
@@ -79,12 +79,15 @@ pub fn accuracy_ui(ui: &mut Ui, run: &Run, selection: &Selection) {
     };
     let split = run.spec.evaluation.split.name().to_lowercase();
     ui.horizontal(|ui| {
-        group_title(ui, "Accuracy");
+        group_title(ui, tr!("Accuracy"));
         let rule = first.scores.first().map_or("", |score| score.name.as_str());
         let n_items = first.scores.first().map_or(0, |score| score.n_items);
-        let text = format!(
+        let text = tr!(
             "{}, {split} split, {rule}, n = {n_items}, with 95% intervals",
-            first.benchmark
+            first.benchmark,
+            split,
+            rule,
+            n_items
         );
         cut_label(ui, RichText::new(&text).small().weak()).on_hover_text(&text);
     });

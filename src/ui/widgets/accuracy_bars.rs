@@ -55,7 +55,7 @@ impl Bar {
     /// The share with its interval, and on how many items of how many.
     fn figure(&self) -> String {
         match self.n_total {
-            Some(n_total) => format!("{} of {n_total}", self.accuracy),
+            Some(n_total) => tr!("{} of {n_total}", self.accuracy, n_total),
             None => self.accuracy.to_string(),
         }
     }

@@ -57,14 +57,14 @@ pub fn pick(
 
 /// A path that is chosen in a dialog.
 pub fn path(ui: &mut Ui, path: &Path, what: PathFor, actions: &mut Vec<Action>) -> Response {
-    let chosen = ui.button("Choose…");
+    let chosen = ui.button(tr!("Choose…"));
     if chosen.clicked() {
         actions.push(Action::Choose(what));
     }
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_else(|| "no file chosen".into());
+    let name = name.unwrap_or_else(|| tr!("no file chosen").into());
     cut_label(ui, RichText::new(name).weak()).on_hover_text(path.display().to_string());
     chosen
 }
@@ -81,9 +81,9 @@ pub fn optional_path(
         return path(ui, Path::new(""), what, actions);
     };
     let out = ui.small_button("×");
-    let label = format!("Remove {name}");
+    let label = tr!("Remove {name}", name);
     named(&out, Role::Button, &label);
-    let is_taken_out = out.on_hover_text("Remove this file").clicked();
+    let is_taken_out = out.on_hover_text(tr!("Remove this file")).clicked();
     let response = path(ui, file, what, actions);
     if is_taken_out {
         *chosen = None;

@@ -10,6 +10,7 @@ use eframe::egui::{
 
 use super::controls::{self, cut_label, named, wrong};
 use super::numbers::plain;
+use crate::language;
 use crate::protocol::fields::field::Field;
 use crate::ui::shell::theme::{CONTROL_HEIGHT, FOCUS_RING, palette};
 
@@ -144,22 +145,22 @@ fn name_ui(ui: &mut Ui, field: &Field, defaults: Option<&dyn FieldDefaults>) -> 
     let name = ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
         ui.set_min_width(size.x);
         if field.symbol.is_empty() {
-            return cut_label(ui, field.label);
+            return cut_label(ui, language::text(field.label));
         }
         let symbol = RichText::new(field.symbol).italics().weak();
         let symbol = WidgetText::from(symbol);
         let symbol = symbol.into_galley(ui, Some(TextWrapMode::Extend), 0.0, TextStyle::Body);
         // What does not fit is cut off the name.
         let room = size.x - symbol.size().x - ui.spacing().item_spacing.x;
-        let name = controls::within(ui, room, |ui| cut_label(ui, field.label));
+        let name = controls::within(ui, room, |ui| cut_label(ui, language::text(field.label)));
         ui.label(symbol);
         name
     });
     if let Some(defaults) = other {
         let back = back_button(ui);
-        let label = format!("{}, back to the default", field.label);
+        let label = tr!("{}, back to the default", language::text(field.label));
         named(&back, Role::Button, &label);
-        let hint = format!("Back to the default, {}", defaults.words(field));
+        let hint = tr!("Back to the default, {}", defaults.words(field));
         if back.on_hover_text(hint).clicked() {
             defaults.ask_back(field);
         }
@@ -205,10 +206,10 @@ fn back_button(ui: &mut Ui) -> Response {
 /// What the user is told of the field under the pointer; the last line is of its
 /// default.
 pub fn hint(field: &Field, defaults: Option<&dyn FieldDefaults>) -> String {
-    let Field { path, hint, .. } = field;
+    let (path, hint) = (field.path, language::text(field.hint));
     match defaults {
         Some(defaults) => format!("{hint}\n\n{path}\n{}", defaults.told(field)),
-        None if path.is_empty() => (*hint).to_owned(),
+        None if path.is_empty() => hint.to_owned(),
         None => format!("{hint}\n\n{path}"),
     }
 }
@@ -271,7 +272,9 @@ pub fn log_slider(
     let drag = DragValue::new(value)
         .speed((before.abs() * 0.02).max(1e-6))
         .custom_formatter(|value, _| plain(value));
-    let typed = ui.add_sized(VALUE_SIZE, drag).accessible_name(field.label);
+    let typed = ui
+        .add_sized(VALUE_SIZE, drag)
+        .accessible_name(language::text(field.label));
     keep_within(field, value, before);
     response | typed
 }
@@ -296,7 +299,9 @@ pub fn slider(ui: &mut Ui, field: &Field, value: &mut f64) -> Response {
         .speed(0.01)
         .range(span)
         .fixed_decimals(2);
-    let typed = ui.add_sized(VALUE_SIZE, drag).accessible_name(field.label);
+    let typed = ui
+        .add_sized(VALUE_SIZE, drag)
+        .accessible_name(language::text(field.label));
     keep_within(field, value, before);
     response | typed
 }
@@ -321,7 +326,9 @@ pub fn whole_slider(
         .speed(step / 4.0)
         .range(field.range.span());
     let drag = drag.clamp_existing_to_range(false);
-    response | ui.add_sized(VALUE_SIZE, drag).accessible_name(field.label)
+    response
+        | ui.add_sized(VALUE_SIZE, drag)
+            .accessible_name(language::text(field.label))
 }
 
 fn keep_within(field: &Field, value: &mut f64, before: f64) {
@@ -345,7 +352,7 @@ pub fn optional<T: Copy>(
     }
     match value {
         Some(value) => control(ui, field, value) | check,
-        None => ui.label(RichText::new(field.absent).weak()) | check,
+        None => ui.label(RichText::new(language::text(field.absent)).weak()) | check,
     }
 }
 
@@ -353,7 +360,7 @@ pub fn optional<T: Copy>(
 pub fn set_check(ui: &mut Ui, field: &Field, is_set: &mut bool) -> Response {
     let check = ui.checkbox(is_set, "");
     check.widget_info(|| {
-        let name = format!("{}, set a value", field.label);
+        let name = tr!("{}, set a value", language::text(field.label));
         WidgetInfo::selected(Role::CheckBox, true, *is_set, name)
     });
     check

@@ -28,7 +28,11 @@ impl Player {
     pub fn ui(&mut self, ui: &mut Ui, what: &str, at: &mut usize, last: usize) -> bool {
         let before = *at;
         self.go_on(ui, at, last);
-        let text = if self.is_on { "Pause" } else { "Play" };
+        let text = if self.is_on {
+            tr!("Pause")
+        } else {
+            tr!("Play")
+        };
         let button = ui.button(text);
         named(&button, Role::Button, &format!("{text} {what}"));
         if button.clicked() {

@@ -12,9 +12,9 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
     let id = || run.id.clone();
     let is_baseline = selection.baseline.as_ref() == Some(&run.id);
     let (pin, pinned) = if is_baseline {
-        ("Unpin the baseline", None)
+        (tr!("Unpin the baseline"), None)
     } else {
-        ("Pin as the baseline", Some(id()))
+        (tr!("Pin as the baseline"), Some(id()))
     };
     let mut entry = |ui: &mut Ui, text: &str, hint: &str, is_enabled: bool, action: Action| {
         let button = ui.add_enabled(is_enabled, eframe::egui::Button::new(text).frame(false));
@@ -26,100 +26,100 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
     let has_state = !run.exported.is_empty();
     entry(
         ui,
-        "Details…",
-        "Its results, files, log and command line",
+        tr!("Details…"),
+        tr!("Its results, files, log and command line"),
         true,
         Action::OpenDetails(id()),
     );
     entry(
         ui,
-        "Name, tags and note…",
-        "Edit the labels of the run; its folder keeps its name",
+        tr!("Name, tags and note…"),
+        tr!("Edit the labels of the run; its folder keeps its name"),
         true,
         Action::EditLabels(id()),
     );
     entry(
         ui,
-        "Run again with changes…",
-        "Copy the settings of this run into the configuration, to change some of them",
+        tr!("Run again with changes…"),
+        tr!("Copy the settings of this run into the configuration, to change some of them"),
         true,
         Action::UseSpecOf(id()),
     );
     entry(
         ui,
-        "Run again",
-        "Start a run with the same settings in a new folder",
+        tr!("Run again"),
+        tr!("Start a run with the same settings in a new folder"),
         true,
         Action::RunAgain(id()),
     );
     entry(
         ui,
-        "Start from its state…",
-        "The same settings, with its state as the start of the next run",
+        tr!("Start from its state…"),
+        tr!("The same settings, with its state as the start of the next run"),
         has_state,
         Action::StartFrom(id()),
     );
     entry(
         ui,
         pin,
-        "Other runs are compared with the baseline; plots show it dashed",
+        tr!("Other runs are compared with the baseline; plots show it dashed"),
         true,
         Action::Pin(pinned),
     );
     ui.separator();
     entry(
         ui,
-        "Export the state…",
-        "Save its state for another program",
+        tr!("Export the state…"),
+        tr!("Save its state for another program"),
         has_state,
         Action::OpenExport(id()),
     );
     entry(
         ui,
-        "Mix states…",
-        "Add it up with the states of other runs, each with a weight",
+        tr!("Mix states…"),
+        tr!("Add it up with the states of other runs, each with a weight"),
         has_state,
         Action::OpenMix(id()),
     );
     entry(
         ui,
-        "Measure accuracy…",
-        "On any benchmark, with its tuned state or untuned",
+        tr!("Measure accuracy…"),
+        tr!("On any benchmark, with its tuned state or untuned"),
         run.status.is_over(),
         Action::OpenScoring(id()),
     );
     entry(
         ui,
-        "Numbers as CSV…",
-        "All metrics of all steps as a table",
+        tr!("Numbers as CSV…"),
+        tr!("All metrics of all steps as a table"),
         true,
         Action::SaveNumbers(vec![id()]),
     );
     entry(
         ui,
-        "Diagnostics…",
-        "Save its log, settings and labels, and the devices of this machine, in one file",
+        tr!("Diagnostics…"),
+        tr!("Save its log, settings and labels, and the devices of this machine, in one file"),
         true,
         Action::SaveDiagnostics(Some(id())),
     );
     ui.separator();
     entry(
         ui,
-        "Copy as command line",
-        "Copy a gosling tune command for the same run",
+        tr!("Copy as command line"),
+        tr!("Copy a gosling tune command for the same run"),
         true,
         Action::CopyCommandLineOf(id()),
     );
     entry(
         ui,
-        "Open its folder",
+        tr!("Open its folder"),
         &run.folder.display().to_string(),
         true,
         Action::Reveal(run.folder.clone()),
     );
     entry(
         ui,
-        "Copy the folder's path",
+        tr!("Copy the folder's path"),
         &run.folder.display().to_string(),
         true,
         Action::CopyText(run.folder.display().to_string()),
@@ -130,13 +130,13 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
         false => vec![id()],
     };
     let text = match chosen.len() {
-        0 | 1 => "Delete".to_owned(),
-        n => format!("Delete {n} runs"),
+        0 | 1 => tr!("Delete").to_owned(),
+        n => tr!("Delete {n} runs", n),
     };
     entry(
         ui,
         &text,
-        "Move to the deleted runs; it can be restored",
+        tr!("Move to the deleted runs; it can be restored"),
         run.status.is_over(),
         Action::Delete(chosen),
     );

@@ -11,20 +11,20 @@ use crate::ui::shell::theme::palette;
 /// The word for a status.
 pub fn status_word(status: &RunStatus) -> &'static str {
     match status {
-        RunStatus::Running { step: 0, .. } => "Starting",
-        RunStatus::Running { .. } => "Tuning",
-        RunStatus::Paused { .. } => "Paused",
+        RunStatus::Running { step: 0, .. } => tr!("Starting"),
+        RunStatus::Running { .. } => tr!("Tuning"),
+        RunStatus::Paused { .. } => tr!("Paused"),
         RunStatus::Evaluating { phase, .. } => match phase {
-            EvaluationPhase::Before => "Scoring untuned",
-            EvaluationPhase::FewShot => "Scoring few-shot",
-            EvaluationPhase::After => "Scoring tuned",
+            EvaluationPhase::Before => tr!("Scoring untuned"),
+            EvaluationPhase::FewShot => tr!("Scoring few-shot"),
+            EvaluationPhase::After => tr!("Scoring tuned"),
         },
-        RunStatus::Finished => "Finished",
-        RunStatus::StoppedEarly { .. } => "Stopped early",
-        RunStatus::Stopped { .. } => "Stopped",
-        RunStatus::Diverged { .. } => "Diverged",
-        RunStatus::Interrupted { .. } => "Interrupted",
-        RunStatus::Failed(_) => "Failed",
+        RunStatus::Finished => tr!("Finished"),
+        RunStatus::StoppedEarly { .. } => tr!("Stopped early"),
+        RunStatus::Stopped { .. } => tr!("Stopped"),
+        RunStatus::Diverged { .. } => tr!("Diverged"),
+        RunStatus::Interrupted { .. } => tr!("Interrupted"),
+        RunStatus::Failed(_) => tr!("Failed"),
     }
 }
 
@@ -104,31 +104,53 @@ pub fn paint_status_mark(painter: &Painter, centre: Pos2, status: &RunStatus, co
 
 /// What a run does, in a sentence.
 pub fn status_sentence(run: &Run) -> String {
-    let left = secs_left(run).map_or(String::new(), |secs| format!(", {} left", duration(secs)));
+    let left = secs_left(run).map_or(String::new(), |secs| tr!(", {} left", duration(secs)));
     let word = status_word(&run.status);
     let left = match run.elsewhere {
         None => left,
-        Some(0) => format!("{left}; running in another process"),
-        Some(pid) => format!("{left}; running in another process, number {pid}"),
+        Some(0) => tr!("{left}; running in another process", left),
+        Some(pid) => tr!(
+            "{left}; running in another process, number {pid}",
+            left,
+            pid
+        ),
     };
     match &run.status {
         RunStatus::Running { step: 0, .. } => format!("{word}{left}"),
-        RunStatus::Running { step, total } => format!("{word}, step {step} of {total}{left}"),
-        RunStatus::Paused { step, total } => format!("{word} after step {step} of {total}{left}"),
+        RunStatus::Running { step, total } => tr!(
+            "{word}, step {step} of {total}{left}",
+            word,
+            step,
+            total,
+            left
+        ),
+        RunStatus::Paused { step, total } => tr!(
+            "{word} after step {step} of {total}{left}",
+            word,
+            step,
+            total,
+            left
+        ),
         RunStatus::Evaluating { done, total, .. } => {
             let share = 100.0 * *done as f64 / (*total).max(1) as f64;
             format!("{word}, {share:.0}%{left}")
         }
-        RunStatus::Finished => format!("{word} after {} steps", run.step),
+        RunStatus::Finished => tr!("{word} after {} steps", run.step, word),
         RunStatus::StoppedEarly { best_step } => {
-            format!(
+            tr!(
                 "{word} after step {}, the state of step {best_step} is kept",
-                run.step
+                run.step,
+                word,
+                best_step
             )
         }
-        RunStatus::Stopped { step } => format!("{word} after step {step}"),
-        RunStatus::Diverged { step, detail } => format!("{word} at step {step}, {detail}"),
-        RunStatus::Interrupted { step } => format!("{word} after step {step}, and can be resumed"),
+        RunStatus::Stopped { step } => tr!("{word} after step {step}", word, step),
+        RunStatus::Diverged { step, detail } => {
+            tr!("{word} at step {step}, {detail}", word, step, detail)
+        }
+        RunStatus::Interrupted { step } => {
+            tr!("{word} after step {step}, and can be resumed", word, step)
+        }
         RunStatus::Failed(reason) => format!("{word}, {reason}"),
     }
 }

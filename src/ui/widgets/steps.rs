@@ -14,9 +14,8 @@ pub fn bars_of(file: &EvaluationFile, rule: Rule) -> Vec<Bar> {
     let groups = file.evaluation.by_steps(rule).into_iter();
     let bar = |StepAccuracy { n_steps, accuracy }| Bar {
         phase: phase_of(file),
-        label: format!(
-            "{n_steps} step{}, n = {}",
-            if n_steps == 1 { "" } else { "s" },
+        label: tr!(
+            "{n} step, n = {}" | "{n} steps, n = {}" % n_steps,
             accuracy.n_items
         ),
         accuracy,
@@ -34,7 +33,7 @@ pub fn steps_of_pair_ui(ui: &mut Ui, pair: &EvaluationPair, names: [&str; 2]) {
         return;
     }
     let colour: Color32 = palette(ui.visuals()).accent;
-    let title = RichText::new("Accuracy by the steps of the gold answer").small();
+    let title = RichText::new(tr!("Accuracy by the steps of the gold answer")).small();
     CollapsingHeader::new(title)
         .id_salt("accuracy by steps")
         .default_open(true)
@@ -47,11 +46,8 @@ pub fn steps_of_pair_ui(ui: &mut Ui, pair: &EvaluationPair, names: [&str; 2]) {
                         bars,
                     };
                     let conditions = &pair.second.evaluation.conditions;
-                    let of = format!(
-                        "{}, {}, by steps, {name}",
-                        conditions.name(),
-                        conditions.split
-                    );
+                    let title = format!("{}, {}", conditions.name(), conditions.split);
+                    let of = format!("{}, {name}", tr!("{title}, by steps", title));
                     accuracy_bars_ui(ui, &of, &[group]);
                 }
             });

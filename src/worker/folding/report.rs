@@ -58,8 +58,15 @@ impl FoldReport {
             n_checked,
             figures,
         } = self;
-        let mut lines = vec![format!(
-            "divergence from the lifted model, nats a token on {n_checked} {checked_on}: {divergence_before:.4} with S_0 alone, {divergence_after:.4} folded (step {best_step} of {steps}, rate {learning_rate})"
+        let mut lines = vec![tr!(
+            "divergence from the lifted model, nats a token on {n_checked} {checked_on}: {divergence_before} with S_0 alone, {divergence_after} folded (step {best_step} of {steps}, rate {learning_rate})",
+            n_checked,
+            checked_on,
+            divergence_before = format_args!("{divergence_before:.4}"),
+            divergence_after = format_args!("{divergence_after:.4}"),
+            best_step,
+            steps,
+            learning_rate
         )];
         for FoldFigures {
             of,
@@ -80,7 +87,7 @@ impl FoldReport {
             lines.push(line);
         }
         if *best_step == 0 {
-            lines.push("no step came nearer to the lifted model, so the state is S_0 alone; try another --fold-rate".into());
+            lines.push(tr!("no step came nearer to the lifted model, so the state is S_0 alone; try another --fold-rate").into());
         }
         lines
     }

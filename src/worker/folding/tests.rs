@@ -136,9 +136,30 @@ fn a_fold_comes_nearer_and_tells_both_accuracies() {
     assert!((0..3).all(|idx| score(idx) == 12));
     let last = heard.iter().rev().find_map(|news| match news {
         FoldNews::Step { step, steps, .. } => Some((*step, *steps)),
-        FoldNews::Loading | FoldNews::Scoring(_) => None,
+        FoldNews::Loading | FoldNews::Scoring { .. } => None,
     });
     assert_eq!(last, Some((11, 12)));
+    // How far the scoring is, of each of the three.
+    let scored = |of: &str| {
+        heard.iter().rev().find_map(|news| match news {
+            FoldNews::Scoring { of: own, items } if *own == of => *items,
+            _ => None,
+        })
+    };
+    for of in [LIFTED, S0_ALONE, FOLDED] {
+        let (done, total) = scored(of).unwrap();
+        assert!(total == 12 && done <= 12, "{of}: {done} of {total}");
+    }
+    // What tells can end the scoring too.
+    let short = FoldOptions {
+        steps: Some(1),
+        ..options
+    };
+    let ended = fold(folder.path(), short, &mut |news| match news {
+        FoldNews::Scoring { items: Some(_), .. } => Err(Error::Stopped),
+        _ => Ok(()),
+    });
+    assert!(matches!(ended, Err(Error::Stopped)));
     // What leaves says both, too.
     let out = folder.path().join("folded.pth");
     let format = ExportFormat::Pth(PthDType::F32);

@@ -68,19 +68,24 @@ impl MemoryForecast {
     /// # Errors
     /// [`Error::Spec`] with the field that the model does not allow.
     pub fn check(&self, spec: &RunSpec) -> Result<()> {
+        spec.method.check_architecture(&self.model)?;
         let n = self.model.head_size;
         if let Some(lifting) = spec.method.lifting()
             && lifting.features.upscaled_size < n
         {
             let m = lifting.features.upscaled_size;
-            let reason = format!("must be at least the model's head size, {n}, is {m}");
+            let reason = tr!("must be at least the model's head size, {n}, is {m}", n, m);
             return Err(Error::spec("method.features.upscaled_size", reason));
         }
         if let Some((Layers::Only(chosen), _)) = spec.method.tuned()
             && let Some(layer) = chosen.iter().find(|layer| **layer >= self.model.n_layer)
         {
             let last = self.model.n_layer - 1;
-            let reason = format!("has {layer}, but the model's layers are 0 to {last}");
+            let reason = tr!(
+                "has {layer}, but the model's layers are 0 to {last}",
+                layer,
+                last
+            );
             return Err(Error::spec("method.layers", reason));
         }
         Ok(())

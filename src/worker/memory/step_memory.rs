@@ -41,9 +41,9 @@ pub(in crate::worker) fn settle(spec: &RunSpec, data: &RunData) -> Result<Settle
     settled.model.precision = chosen;
     let note = (spec.model.precision == Precision::Auto).then(|| {
         let of = room.usable().map_or(String::new(), |bytes| {
-            format!(", the widest that fits into {}", mebibytes(bytes))
+            tr!(", the widest that fits into {}", mebibytes(bytes))
         });
-        format!("model.precision is {}{of}", chosen.name())
+        tr!("model.precision is {}{of}", chosen.name(), of)
     });
     if let Some(longest) = longest
         && let Some(estimate) = step_memory(&settled, &config, longest)
@@ -109,10 +109,13 @@ pub(in crate::worker) fn memory_note(
     // the weights already; what a real GPU has free nobody says.
     let is_own = loaded.limits.is_some() && !loaded.is_software;
     let machine = (!is_own).then(machine_memory);
-    let note = format!("the largest step takes about {estimate} of memory");
+    let note = tr!(
+        "the largest step takes about {estimate} of memory",
+        estimate
+    );
     let more = estimate.total() - estimate.weights;
     if machine.is_some() && !can_have(more) {
-        let too_little = format!(
+        let too_little = tr!(
             "needs about {} more for a step, which the system does not give this program (`ulimit -v` limits it)",
             mebibytes(more)
         );
@@ -124,9 +127,10 @@ pub(in crate::worker) fn memory_note(
         return judged(&note, &too_little, true, || None).map(Some);
     }
     Ok(Some(match machine {
-        Some(machine) if more > machine.free => format!(
+        Some(machine) if more > machine.free => tr!(
             "{note}, more than the {} that are free now; close other programs",
-            mebibytes(machine.free)
+            mebibytes(machine.free),
+            note
         ),
         Some(_) | None => note,
     }))
@@ -141,11 +145,13 @@ fn judged(
     fitting: impl FnOnce() -> Option<Vec<String>>,
 ) -> Result<String> {
     match is_allowed {
-        true => Ok(format!(
-            "{note}; training.batch {too_little}; tried anyway, as requested"
+        true => Ok(tr!(
+            "{note}; training.batch {too_little}; tried anyway, as requested",
+            note,
+            too_little
         )),
         false => {
-            let or = ", or try it anyway with --allow-memory";
+            let or = tr!(", or try it anyway with --allow-memory");
             Err(too_much(too_little, fitting(), or))
         }
     }
@@ -154,10 +160,12 @@ fn judged(
 /// The error of a step that needs too much, with the settings that fit.
 fn too_much(what: &str, fitting: Option<Vec<String>>, or: &str) -> Error {
     let less = match fitting.filter(|fitting| !fitting.is_empty()) {
-        Some(fitting) => format!("{} fits, and --fit takes it", fitting.join(" ")),
-        None => "choose a smaller one (training.accumulate makes up for it), windows \
+        Some(fitting) => tr!("{} fits, and --fit takes it", fitting.join(" ")),
+        None => tr!(
+            "choose a smaller one (training.accumulate makes up for it), windows \
                  (training.window) or a shorter data.context_length"
-            .into(),
+        )
+        .into(),
     };
     Error::spec("training.batch", format!("{what}; {less}{or}"))
 }
@@ -180,7 +188,7 @@ fn check_tensor(
 ) -> Result<()> {
     match max_tensor {
         Some(max) if estimate.largest_tensor > max => {
-            let what = format!(
+            let what = tr!(
                 "makes a tensor of {}, the device holds at most {} in one",
                 mebibytes(estimate.largest_tensor),
                 mebibytes(max)
@@ -194,7 +202,7 @@ fn check_tensor(
 /// What is said of a step that the memory is too small for.
 fn too_little(estimate: &MemoryEstimate, memory: Option<u64>) -> Option<String> {
     let memory = memory.filter(|memory| estimate.total() > *memory)?;
-    Some(format!(
+    Some(tr!(
         "needs about {} for a step, the device has {}",
         mebibytes(estimate.total()),
         mebibytes(memory)

@@ -36,10 +36,11 @@ impl Longest {
         if self.tokens <= LONGEST_WHOLE || spec.training.window.is_some() {
             return Ok(());
         }
-        let reason = format!(
+        let reason = tr!(
             "must be set for texts of more than {LONGEST_WHOLE} tokens, and the longest has \
              {}; set it to 1024, or choose a shorter data.context_length",
-            self.tokens
+            self.tokens,
+            LONGEST_WHOLE
         );
         Err(Error::spec("training.window", reason))
     }
@@ -79,5 +80,6 @@ pub(in crate::worker) fn step_shape(
         precision: spec.model.precision,
         branch: BranchShape::of(&spec.method),
         adapters: AdapterShape::of(&spec.method),
+        token_shifts: spec.method.shift_rate().is_some(),
     })
 }

@@ -237,7 +237,13 @@ fn what_the_state_is_selected_by_is_measured() {
 
 #[test]
 fn methods() {
-    let standard = |layers, start| Method::Standard(StandardSpec { layers, start });
+    let standard = |layers, start| {
+        Method::Standard(StandardSpec {
+            layers,
+            start,
+            ..StandardSpec::default()
+        })
+    };
     for (method, want) in [
         (
             standard(Layers::Only(vec![]), StartState::Zero),

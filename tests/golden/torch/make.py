@@ -120,6 +120,7 @@ save({"state": named(), "tags": {1, 2}, "frozen": frozenset({3}), "raw": b"x" * 
 save(package_list(), "package_list.pth")
 save(state(), "list.pth")
 save([named(), named()], "list_of_dicts.pth")
+save({"lr": 0.1, "state": torch.stack(state(torch.float16))}, "stacked.pth")
 save({"args": argparse.Namespace(lr=1.0), "state_dict": named()}, "namespace.pth")
 save(named(), "old_format.pth", _use_new_zipfile_serialization=False)
 numbers_in_metadata()

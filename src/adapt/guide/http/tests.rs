@@ -1,82 +1,16 @@
 //! A server on this machine that plays what real ones do, and what they do wrong.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 
 use super::*;
+use crate::adapt::guide::played::{Behave, Played, always, play, send};
 use crate::adapt::spec::GuideApi;
 use crate::data::{Benchmark, Protocol, Split, mini, mini_few_shot};
 use crate::model::TextStart;
 use crate::model::tokenizer::Tokenizer;
-
-/// What a server does with its n-th request.
-type Behave = dyn Fn(usize, &str, &mut TcpStream) + Send + Sync;
-
-/// A server that is asked, and the bodies that came.
-struct Played {
-    url: String,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-fn play(behave: Box<Behave>) -> Played {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    let requests = Arc::new(Mutex::new(Vec::new()));
-    let (heard, behave) = (Arc::clone(&requests), Arc::new(behave));
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (heard, behave) = (Arc::clone(&heard), Arc::clone(&behave));
-            std::thread::spawn(move || {
-                let mut stream = stream;
-                let Some(request) = request(&mut stream) else {
-                    return;
-                };
-                let n = {
-                    let mut heard = heard.lock().unwrap();
-                    heard.push(request.clone());
-                    heard.len() - 1
-                };
-                behave(n, &request, &mut stream);
-            });
-        }
-    });
-    Played { url, requests }
-}
-
-/// Head and body of a request.
-fn request(stream: &mut TcpStream) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut part = [0; 4096];
-    loop {
-        let n = stream.read(&mut part).ok()?;
-        if n == 0 {
-            return None;
-        }
-        bytes.extend_from_slice(&part[..n]);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length")
-                    .then(|| value.trim().parse().ok())?
-            });
-            if body.len() >= length.unwrap_or(0) {
-                return Some(text);
-            }
-        }
-    }
-}
-
-fn send(stream: &mut TcpStream, status: &str, body: &str) {
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    let _ = stream.write_all(head.as_bytes());
-    let _ = stream.write_all(body.as_bytes());
-}
 
 /// Replies as the servers' documentation has them, each with the answer 7.
 const COMPLETION: &str = r#"{"id":"c","object":"text_completion","model":"m","choices":[{"index":0,"text":" 3+4 = 7\n#### 7","logprobs":{"content":[{"token":" 3","logprob":-0.1}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":11,"completion_tokens":5,"total_tokens":16}}"#;
@@ -141,10 +75,6 @@ fn spec(played: &Played, api: GuideApi) -> HttpSpec {
         retries: 2,
         ..HttpSpec::default()
     }
-}
-
-fn always(body: &'static str) -> Box<Behave> {
-    Box::new(move |_, _, stream| send(stream, "200 OK", body))
 }
 
 #[test]
@@ -269,6 +199,33 @@ fn a_server_that_stalls_is_left_after_its_time() {
     assert!(asked.texts.is_empty());
     assert!(
         asked.notes[0].contains("gave no answer in 0.3 s"),
+        "{:?}",
+        asked.notes
+    );
+}
+
+/// A byte now and then is no answer: the time is that of the whole reply, as it would be
+/// of one that takes ten minutes.
+#[test]
+fn a_server_that_drips_is_left_after_its_time() {
+    let world = World::new(1);
+    let played = play(Box::new(|_, _, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+        for _ in 0..400 {
+            if stream.write_all(b" ").is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }));
+    let mut spec = spec(&played, GuideApi::Completions);
+    (spec.timeout_secs, spec.retries) = (0.5, 0);
+    let begun = std::time::Instant::now();
+    let asked = world.ask(&spec, &[]).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(8));
+    assert!(asked.texts.is_empty());
+    assert!(
+        asked.notes[0].contains("gave no answer in 0.5 s"),
         "{:?}",
         asked.notes
     );

@@ -4,8 +4,10 @@
 //! The recurrence is walked twice, once forward and once back, by the kernels
 //! of [`rows`], which keep what the third one, [`columns`], needs to form the
 //! gradients of the vectors on the key side for all chunks of tokens at once.
+//! With 16-bit factors and matrix units the walks go over chunks: [`chunked`].
 
 mod chunk;
+pub(super) mod chunked;
 mod columns;
 mod rows;
 mod stage;
@@ -16,12 +18,21 @@ use cubecl::ir::features::Plane;
 use cubecl::prelude::*;
 
 use super::{
-    CHECKPOINT_INTERVAL, DirectGradients, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs,
-    Wkv7Tape,
+    CHECKPOINT_INTERVAL, DirectGradients, Factors, SegmentTape, Wkv7Forward, Wkv7Gradients,
+    Wkv7Inputs, Wkv7Tape,
 };
 use crate::kernels::op::{arg, from_gpu, on_gpu, queue};
 use chunk::Block;
 use stage::Stage;
+
+/// Whether the recurrence of `inputs` goes over chunks, in 16-bit factors. A text
+/// shorter than one is as fast without.
+pub(super) fn takes_chunks(factors: Factors, inputs: &Wkv7Inputs) -> bool {
+    let [_, n_tokens, _, n] = inputs.r.dims();
+    factors == Factors::F16
+        && n_tokens >= CHECKPOINT_INTERVAL
+        && chunked::takes(&on_gpu(inputs.r.clone()), n)
+}
 
 /// Rows of the state that one cube carries.
 const ROWS: usize = 32;
@@ -188,6 +199,9 @@ pub(super) fn backward(
     dlast: Option<Tensor<4>>,
     direct: Option<DirectGradients>,
 ) -> Wkv7Gradients {
+    if let Some(chunks) = &tape.chunks {
+        return chunked::backward(inputs, tape, chunks, dy, dlast, direct);
+    }
     let dims = dy.dims();
     let [b, t, h, n] = dims;
     let has_direct = direct.is_some();

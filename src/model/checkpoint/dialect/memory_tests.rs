@@ -6,20 +6,20 @@ use super::super::{BlockType, Checkpoint};
 use super::Dialect;
 use super::tests::{file_in, mini_tensors, opened, quantised_model};
 use crate::allocator::counted::Peak;
-use crate::model::{BytesRead, Precision, Rwkv7};
+use crate::model::{BytesRead, Model, Precision};
 
 /// What loading takes at most, and what the loaded model keeps, in bytes.
 fn memory_of_loading(checkpoint: &Checkpoint) -> (usize, usize) {
     let device = Device::flex();
     // What is made once and stays, such as threads.
-    drop(Rwkv7::load(checkpoint, &device, &mut |_| Ok(())).unwrap());
+    drop(Model::load(checkpoint, &device, &mut |_| Ok(())).unwrap());
     let peak = Peak::start();
     let mut told = Vec::new();
     let mut progress = |read: BytesRead| {
         told.push(read);
         Ok(())
     };
-    let model = Rwkv7::load_stored(checkpoint, &device, Precision::F32, &mut progress).unwrap();
+    let model = Model::load_stored(checkpoint, &device, Precision::F32, &mut progress).unwrap();
     let most = peak.bytes();
     let last = told.last().unwrap();
     assert_eq!(last.done, last.total);

@@ -6,7 +6,7 @@ use super::quantising_tests::quantised;
 use super::written_tests::{Stored, Value, ggml, gguf, gguf_of, in_dialect, official, safetensors};
 use super::*;
 use crate::model::state::ModelState;
-use crate::model::{ModelConfig, Rwkv7, mini};
+use crate::model::{Model, ModelConfig, mini};
 
 const ALL: [Dialect; 7] = [
     Dialect::Official,
@@ -39,7 +39,7 @@ pub(super) fn opened(bytes: Vec<u8>) -> Checkpoint {
 /// The logits of a few tokens on the CPU.
 pub(super) fn logits(checkpoint: &Checkpoint) -> Vec<f32> {
     let device = Device::flex();
-    let model = Rwkv7::load(checkpoint, &device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(checkpoint, &device, &mut |_| Ok(())).unwrap();
     let ids = TensorData::new(vec![0_i32, 261, 7, 99, 1024, 31], [1, 6]);
     let ids = Tensor::<2, Int>::from_data(ids, &device);
     let (logits, _) = model.forward(ids, ModelState::zero(model.config(), 1, &device));

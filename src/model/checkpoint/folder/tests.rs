@@ -57,6 +57,14 @@ fn a_configuration_can_speak_against_the_model() {
         (r#"{"architectures":["Rwkv7ForCausalLM"],"attn":{}}"#, None),
         (r#"{"architectures":["RwkvForCausalLM"]}"#, None),
         (r#"{"tie_word_embeddings":false}"#, None),
+        (
+            r#"{"architectures":["GatedDeltaNetForCausalLM"],"model_type":"gated_deltanet"}"#,
+            None,
+        ),
+        (
+            r#"{"architectures":["GatedDeltaProductForCausalLM"],"model_type":"gated_deltaproduct"}"#,
+            Some("architectures"),
+        ),
         ("[]", None),
         (
             r#"{"architectures":["LlamaForCausalLM"]}"#,

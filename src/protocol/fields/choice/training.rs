@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Choice, names};
+use crate::language;
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, Layers, Method, MethodKind, OptimizerSpec, Schedule,
     StartState, TrainingSpec,
@@ -10,7 +11,9 @@ use crate::tuning::spec::{
 
 impl Choice for Method {
     fn names(&self) -> Vec<String> {
-        MethodKind::ALL.map(|kind| kind.name().to_owned()).into()
+        MethodKind::ALL
+            .map(|kind| language::text(kind.name()).to_owned())
+            .into()
     }
 
     fn chosen(&self) -> usize {
@@ -26,7 +29,7 @@ impl Choice for Method {
 
 impl Choice for Layers {
     fn names(&self) -> Vec<String> {
-        names(["All", "Only"])
+        names([tr!("All"), tr!("Only")])
     }
 
     fn chosen(&self) -> usize {
@@ -46,7 +49,7 @@ impl Choice for Layers {
 
 impl Choice for StartState {
     fn names(&self) -> Vec<String> {
-        names(["Zero", "State file", "State after a text"])
+        names([tr!("Zero"), tr!("State file"), tr!("State after a text")])
     }
 
     fn chosen(&self) -> usize {
@@ -115,7 +118,7 @@ impl Choice for OptimizerSpec {
 
 impl Choice for Schedule {
     fn names(&self) -> Vec<String> {
-        names(["Cosine", "Linear", "Constant"])
+        names([tr!("Cosine"), tr!("Linear"), tr!("Constant")])
     }
 
     fn chosen(&self) -> usize {
@@ -143,7 +146,7 @@ impl Choice for Schedule {
 
 impl Choice for DecorrelationRule {
     fn names(&self) -> Vec<String> {
-        names(["Local rule", "Joint", "Scalar (control)"])
+        names([tr!("Local rule"), tr!("Joint"), tr!("Scalar (control)")])
     }
 
     fn chosen(&self) -> usize {

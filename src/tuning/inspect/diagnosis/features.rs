@@ -21,20 +21,20 @@ pub(super) fn features(evidence: &Evidence) -> Option<Diagnosis> {
         saturated,
     } = evidence.activity?;
     let field = "method.features.gamma";
-    let percent = |share: f64| format!("{:.0}% of the kernels", 100.0 * share);
+    let percent = |share: f64| tr!("{}% of the kernels", format_args!("{:.0}", 100.0 * share));
     if dead > MOST {
-        let advice = format!(
-            "{} hardly ever fire (mean activation {mean:.2e}); a smaller gamma, or Median, \
-             widens them",
-            percent(dead)
+        let advice = tr!(
+            "{} hardly ever fire (mean activation {mean}); a smaller gamma, or Median, widens them",
+            percent(dead),
+            mean = format_args!("{mean:.2e}")
         );
         return found(Sign::DeadFeatures { share: dead }, 0, field, advice);
     }
     if saturated > MOST {
-        let advice = format!(
-            "{} are the same at every position (mean activation {mean:.4}); a larger gamma, \
-             or Median, sets them apart",
-            percent(saturated)
+        let advice = tr!(
+            "{} are the same at every position (mean activation {mean}); a larger gamma, or Median, sets them apart",
+            percent(saturated),
+            mean = format_args!("{mean:.4}")
         );
         return found(
             Sign::SaturatedFeatures { share: saturated },
@@ -55,8 +55,10 @@ pub(super) fn grown_decorrelation(evidence: &Evidence) -> Option<Diagnosis> {
         return None;
     }
     let (field, smaller) = r_field(spec.decorrelation?.rule);
-    let advice = format!(
-        "R makes the features {factor:.1} times larger, which works like a larger rate; {smaller}"
+    let advice = tr!(
+        "R makes the features {factor} times larger, which works like a larger rate; {smaller}",
+        factor = format_args!("{factor:.1}"),
+        smaller
     );
     found(Sign::GrownDecorrelation { factor }, step, field, advice)
 }
@@ -70,9 +72,10 @@ pub(super) fn ill_conditioned(evidence: &Evidence) -> Option<Diagnosis> {
         return None;
     }
     let (field, smaller) = r_field(spec.decorrelation?.rule);
-    let advice = format!(
-        "R is ill-conditioned (condition number {condition:.1e}): it has almost lost a direction \
-         of the features and amplifies others; {smaller}"
+    let advice = tr!(
+        "R is ill-conditioned (condition number {condition}): it has almost lost a direction of the features and amplifies others; {smaller}",
+        condition = format_args!("{condition:.1e}"),
+        smaller
     );
     found(Sign::IllConditioned { condition }, step, field, advice)
 }
@@ -80,12 +83,13 @@ pub(super) fn ill_conditioned(evidence: &Evidence) -> Option<Diagnosis> {
 /// The field that says how fast R moves, and how to slow it.
 fn r_field(rule: DecorrelationRule) -> (&'static str, &'static str) {
     match rule {
-        DecorrelationRule::LocalRule { .. } | DecorrelationRule::ScalarRms { .. } => {
-            ("method.decorrelation.rule.eta", "a smaller eta slows it")
-        }
+        DecorrelationRule::LocalRule { .. } | DecorrelationRule::ScalarRms { .. } => (
+            "method.decorrelation.rule.eta",
+            tr!("a smaller eta slows it"),
+        ),
         DecorrelationRule::Joint { .. } => (
             "method.decorrelation.rule.learning_rate",
-            "a smaller rate of R slows it",
+            tr!("a smaller rate of R slows it"),
         ),
     }
 }

@@ -4,12 +4,12 @@ use crate::tuning::states::state_file::TunedState;
 
 const PLACE: Place = Place { layer: 2, head: 1 };
 
-fn model(device: &Device) -> Rwkv7 {
-    Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
+fn model(device: &Device) -> Model {
+    Model::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
 }
 
 /// A state and a decaying branch that are not zero.
-fn tuned(model: &Rwkv7) -> Tuned {
+fn tuned(model: &Model) -> Tuned {
     let mut state = TunedState::zero(model.config());
     for (idx, value) in state.layers.iter_mut().flatten().enumerate() {
         *value = ((idx % 97) as f32 - 48.0) * 0.01;
@@ -38,7 +38,7 @@ fn tuned(model: &Rwkv7) -> Tuned {
     }
 }
 
-fn follow(model: &Rwkv7, tuned: Option<&Tuned>, tokens: &[u32]) -> Result<Trajectory> {
+fn follow(model: &Model, tuned: Option<&Tuned>, tokens: &[u32]) -> Result<Trajectory> {
     let device = Device::flex();
     let zero = TextStart::Zero;
     Trajectory::follow(model, &device, tuned, zero, tokens, PLACE, &mut |_, _| {

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
 use crate::model::random::SHAPE_0_1B;
-use crate::model::{Rwkv7, TapeOptions, mini};
+use crate::model::{Model, TapeOptions, mini};
 use crate::tuning::method::lora_values::{LoraFactors, LoraValues};
 use crate::tuning::method::tuned::{LiftValues, Tuned};
 use crate::tuning::spec::LoraTargets;
@@ -48,13 +48,13 @@ fn lifted(kind: LiftKind, has_r: bool, centres: bool) -> LiftValues {
 #[test]
 fn activations_are_those_that_are_kept() {
     let device = Device::flex();
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
     for lift in all_branches() {
         check_activations(&model, lift);
     }
 }
 
-fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
+fn check_activations(model: &Model, lift: Option<LiftValues>) {
     let device = Device::flex();
     let config = model.config();
     let branch = lift.as_ref().map(|lift| BranchShape {
@@ -71,6 +71,7 @@ fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
         let options = TapeOptions {
             first_layer,
             recompute: false,
+            token_shifts: false,
         };
         if let Some(lift) = &mut tuned.lift {
             let kept = config.n_layer - first_layer;
@@ -100,6 +101,41 @@ fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
             precision: Precision::F32,
             branch,
             adapters: None,
+            token_shifts: false,
+        };
+        let estimate = MemoryEstimate::new(config, &shape);
+        assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
+    }
+}
+
+/// The same where the pass reaches the token shifts of the first tuned layer.
+#[test]
+fn activations_with_token_shifts_are_those_that_are_kept() {
+    let device = Device::flex();
+    let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let config = model.config();
+    for (first_layer, batch, tokens) in [(0, 2, 48), (3, 1, 33)] {
+        let ids = vec![1_i32; batch * tokens];
+        let ids = Tensor::from_data(TensorData::new(ids, [batch, tokens]), &device);
+        let options = TapeOptions {
+            first_layer,
+            token_shifts: true,
+            recompute: false,
+        };
+        let start = Tuned::from(TunedState::zero(config)).start(&device);
+        let (_, tape) = model.forward_taped(ids, start.state(config, batch, &device), options);
+        let shape = StepShape {
+            batch,
+            tokens,
+            counted: 10,
+            first_layer,
+            tuned_layers: config.n_layer - first_layer,
+            recompute: false,
+            window: None,
+            precision: Precision::F32,
+            branch: None,
+            adapters: None,
+            token_shifts: true,
         };
         let estimate = MemoryEstimate::new(config, &shape);
         assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
@@ -110,7 +146,7 @@ fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
 #[test]
 fn activations_with_adapters_are_those_that_are_kept() {
     let device = Device::flex();
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
     let config = model.config();
     let some = LoraTargets {
         value: false,
@@ -124,6 +160,7 @@ fn activations_with_adapters_are_those_that_are_kept() {
             let options = TapeOptions {
                 first_layer,
                 recompute: false,
+                token_shifts: false,
             };
             let n = config.n_layer - first_layer;
             let rank = 4;
@@ -157,6 +194,7 @@ fn activations_with_adapters_are_those_that_are_kept() {
                 precision: Precision::F32,
                 branch: None,
                 adapters: Some(AdapterShape { rank, targets }),
+                token_shifts: false,
             };
             let estimate = MemoryEstimate::new(config, &shape);
             assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
@@ -189,6 +227,7 @@ fn the_largest_tensor_of_a_recurrence_is_that_of_its_kernels() {
                 kind,
             }),
             adapters: None,
+            token_shifts: false,
         };
         MemoryEstimate::new(&config, &shape).largest_tensor
     };
@@ -203,7 +242,7 @@ fn the_largest_tensor_of_a_recurrence_is_that_of_its_kernels() {
 #[test]
 fn what_is_carried_is_a_state_for_every_window() {
     let device = Device::flex();
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
     let config = model.config();
     for lift in all_branches() {
         let branch = lift.as_ref().map(|lift| BranchShape {
@@ -228,7 +267,10 @@ fn what_is_carried_is_a_state_for_every_window() {
                 .map(|it| n_values(&it.dims()));
             n_values(&layer.time_shift.dims())
                 + n_values(&layer.wkv.dims())
-                + n_values(&layer.channel_shift.dims())
+                + layer
+                    .channel_shift
+                    .as_ref()
+                    .map_or(0, |it| n_values(&it.dims()))
                 + moving.or(left).unwrap_or(0)
         };
         let of_state: usize = after.layers.iter().map(of_layer).sum();
@@ -243,6 +285,7 @@ fn what_is_carried_is_a_state_for_every_window() {
             precision: Precision::F32,
             branch,
             adapters: None,
+            token_shifts: false,
         };
         let estimate = MemoryEstimate::new(config, &shape);
         // Five windows: four boundaries, and two gradients.
@@ -275,6 +318,7 @@ fn memory_grows_as_the_batch_and_not_as_the_weights() {
             precision: Precision::F32,
             branch: None,
             adapters: None,
+            token_shifts: false,
         };
         MemoryEstimate::new(&config, &shape)
     };

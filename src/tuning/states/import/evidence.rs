@@ -13,7 +13,7 @@ use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Rwkv7, TextStart};
+use crate::model::{Model, TextStart};
 use crate::tuning::method::tuned::state_tensors;
 use crate::tuning::spec::LossOn;
 use crate::tuning::states::state_file::{Orientation, TunedState};
@@ -245,7 +245,7 @@ impl StoredState {
     /// does not have; [`Error::Device`].
     pub fn evidence(
         &self,
-        model: &Rwkv7,
+        model: &Model,
         device: &Device,
         texts: &ImportTexts,
     ) -> Result<Evidence> {

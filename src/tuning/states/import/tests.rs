@@ -11,7 +11,7 @@ use super::evidence::{Difference, ImportTexts};
 use super::*;
 use crate::data::{Benchmark, Protocol, Split, mini as mini_items};
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{LeadingToken, Rwkv7, mini};
+use crate::model::{LeadingToken, Model, mini};
 use crate::random::SplitMix64;
 use crate::tuning::states::state_file::{
     PthDType, read_state, write_pth, write_raw, write_safetensors, write_st,
@@ -46,7 +46,7 @@ const TUNED: [(Benchmark, [&str; 3], Benchmark); 4] = [
 ];
 
 struct Case {
-    model: Rwkv7,
+    model: Model,
     device: Device,
     tokenizer: Tokenizer,
     folder: tempfile::TempDir,
@@ -57,7 +57,7 @@ impl Case {
         let device = Device::flex();
         let checkpoint = mini::checkpoint().unwrap();
         Self {
-            model: Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap(),
+            model: Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap(),
             device,
             tokenizer: Tokenizer::mini().unwrap(),
             folder: tempfile::tempdir().unwrap(),

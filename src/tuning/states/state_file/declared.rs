@@ -3,6 +3,7 @@
 
 use super::keys;
 use super::orientation::{Convention, Orientation};
+use super::s0_meta::read_s0_meta;
 use super::sidecar::read_sidecar;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, shown};
@@ -18,11 +19,14 @@ pub fn declared_orientation(
 ) -> Result<Option<Orientation>> {
     let refuse = |reason: String| Err(Error::input(checkpoint.file(), "orientation", reason));
     let said = match checkpoint.metadata().get(keys::ORIENTATION) {
-        Some(text) => match by_name(text) {
+        Some(text) => match Orientation::by_name(text) {
             Some(said) => Some(said),
             None => return refuse(format!("\"{}\" is not known", shown(text))),
         },
-        None => read_sidecar(checkpoint.file())?.map(|(_, orientation)| orientation),
+        None => match read_sidecar(checkpoint.file())? {
+            Some((_, orientation)) => Some(orientation),
+            None => read_s0_meta(checkpoint.file())?.map(|(_, orientation)| orientation),
+        },
     };
     if let (Some(said), Some(told)) = (said, told)
         && said != told
@@ -34,16 +38,6 @@ pub fn declared_orientation(
         ));
     }
     Ok(said.or(told))
-}
-
-/// `value,key`, `[head,value,key]` and the like.
-fn by_name(text: &str) -> Option<Orientation> {
-    let plain: String = text.chars().filter(|c| !" []()".contains(*c)).collect();
-    let plain = plain.replace('-', ",");
-    let plain = plain.strip_prefix("head,").unwrap_or(&plain);
-    [Orientation::ValueKey, Orientation::KeyValue]
-        .into_iter()
-        .find(|known| known.name() == plain)
 }
 
 /// What the last two axes in a state file are, by its metadata, by what it was

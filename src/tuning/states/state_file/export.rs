@@ -10,6 +10,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::pth_dtype::PthDType;
+use super::tensors::shift_names;
 use super::{
     Metadata, Orientation, TunedState, first_not_finite, keys, place_of, tensor_name, transposed,
 };
@@ -76,14 +77,16 @@ impl Element {
     }
 }
 
-/// One layer as it goes into a file.
+/// One tensor as it goes into a file.
 struct Encoded {
     name: String,
+    shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
 /// Writes a `.pth` that `torch.load` reads, also with `weights_only=True`:
-/// exactly one tensor per layer, [n_head, value, key].
+/// exactly one tensor per layer, [n_head, value, key], and two more where the token
+/// shifts are tuned too.
 ///
 /// # Errors
 /// [`Error::Input`] for a state that is inconsistent or not finite, or a file
@@ -103,13 +106,12 @@ pub fn write_pth(
         orientation: Orientation::ValueKey,
     };
     export.run(|layers| {
-        let shape = export.shape();
         let tensors: Vec<PthTensor<'_>> = layers
             .iter()
             .map(|layer| PthTensor {
                 name: &layer.name,
                 dtype: export.element.dtype(),
-                shape: &shape,
+                shape: &layer.shape,
             })
             .collect();
         write_atomic(export.path, |file| {
@@ -134,6 +136,9 @@ pub fn write_safetensors(
         (keys::FORMAT.to_owned(), keys::FORMAT_VALUE.to_owned()),
         (keys::ORIENTATION.to_owned(), orientation.name().to_owned()),
     ]);
+    if state.has_shifts() {
+        text.insert(keys::SHIFTS.to_owned(), keys::SHIFTS_VALUE.to_owned());
+    }
     let export = Export {
         state,
         path: path.as_ref(),
@@ -148,8 +153,9 @@ pub fn write_safetensors(
 ///
 /// # Errors
 /// As [`write_pth`], and [`Error::Input`] naming the number that f16 cannot
-/// hold (beyond 65504).
+/// hold (beyond 65504), and for a state with token shifts.
 pub fn write_st(state: &TunedState, path: impl AsRef<Path>) -> Result<ExportReport> {
+    refuse_shifts(state, path.as_ref(), "Ai00 and web-rwkv")?;
     let export = Export {
         state,
         path: path.as_ref(),
@@ -179,6 +185,13 @@ pub(super) fn check_sound(state: &TunedState, path: &Path) -> Result<()> {
             format!("a layer has {n_held} numbers, not {n_per_layer}"),
         );
     }
+    let n_shifts = state.n_shifts_per_layer();
+    if let Some(shifts) = &state.shifts
+        && (shifts.len() != state.n_layer || shifts.iter().any(|of| of.len() != n_shifts))
+    {
+        let reason = format!("has token shifts of another size than {n_shifts} numbers a layer");
+        return refuse("state".into(), reason);
+    }
     match first_not_finite(state) {
         Some((place, value)) => refuse(
             place,
@@ -186,6 +199,18 @@ pub(super) fn check_sound(state: &TunedState, path: &Path) -> Result<()> {
         ),
         None => Ok(()),
     }
+}
+
+/// Refuses a state with token shifts for programs that have no place for them.
+pub(super) fn refuse_shifts(state: &TunedState, path: &Path, programs: &str) -> Result<()> {
+    if !state.has_shifts() {
+        return Ok(());
+    }
+    let reason = format!(
+        "are tuned too, and {programs} cannot take them; export a .pth for the rwkv package or \
+         a .bin for rwkv.cpp, or tune S_0 alone (method.tune)"
+    );
+    Err(Error::input(path, "token shifts", reason))
 }
 
 /// Refuses numbers that f16 cannot hold.
@@ -217,6 +242,26 @@ impl Export<'_> {
             max_abs_rounding = max_abs_rounding.max(rounding);
             layers.push(encoded);
         }
+        let shifts = self
+            .state
+            .shifts
+            .as_ref()
+            .filter(|_| self.state.has_shifts());
+        for (layer, both) in shifts.into_iter().flatten().enumerate() {
+            let n_embd = both.len() / 2;
+            for (name, values) in shift_names(layer)
+                .into_iter()
+                .zip(both.chunks_exact(n_embd))
+            {
+                let (bytes, rounding) = self.encoded(values);
+                max_abs_rounding = max_abs_rounding.max(rounding);
+                layers.push(Encoded {
+                    name,
+                    shape: vec![n_embd],
+                    bytes,
+                });
+            }
+        }
         write(&layers)?;
         self.compare(&layers)?;
         let written = std::fs::metadata(self.path);
@@ -244,14 +289,24 @@ impl Export<'_> {
             Orientation::ValueKey => Cow::Borrowed(values),
             Orientation::KeyValue => Cow::Owned(transposed(values, self.state.head_size)),
         };
+        let (bytes, max_abs_rounding) = self.encoded(&ordered);
+        let encoded = Encoded {
+            name: tensor_name(layer),
+            shape: self.shape().into(),
+            bytes,
+        };
+        Ok((encoded, max_abs_rounding))
+    }
+
+    /// Numbers in the file's type, and their largest rounding.
+    fn encoded(&self, values: &[f32]) -> (Vec<u8>, f32) {
         let mut bytes = Vec::with_capacity(values.len() * self.element.dtype().n_bytes());
         let mut max_abs_rounding = 0.0_f32;
-        for value in ordered.iter() {
+        for value in values {
             let rounded = self.element.append(*value, &mut bytes);
             max_abs_rounding = max_abs_rounding.max((value - rounded).abs());
         }
-        let name = tensor_name(layer);
-        Ok((Encoded { name, bytes }, max_abs_rounding))
+        (bytes, max_abs_rounding)
     }
 
     /// Refuses numbers that the file's type cannot hold.
@@ -283,7 +338,7 @@ impl Export<'_> {
         };
         let mut views = Vec::with_capacity(layers.len());
         for layer in layers {
-            let view = TensorView::new(dtype, self.shape().into(), &layer.bytes).map_err(refuse)?;
+            let view = TensorView::new(dtype, layer.shape.clone(), &layer.bytes).map_err(refuse)?;
             views.push((layer.name.as_str(), view));
         }
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(refuse)?;
@@ -296,7 +351,7 @@ impl Export<'_> {
         let same = |layer: &Encoded| {
             written.tensor(&layer.name).is_some_and(|tensor| {
                 tensor.dtype == self.element.dtype()
-                    && tensor.shape == self.shape()
+                    && tensor.shape == layer.shape
                     && tensor.plain_bytes() == Some(&layer.bytes)
             })
         };

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::format::shown;
+use crate::model::Architecture;
 
 /// What a state is exported as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +33,17 @@ pub enum ExportFormat {
 }
 
 /// Why there is no export for llama.cpp, and what works in its place.
-pub const NO_LLAMA_CPP: &str = "There is no export for llama.cpp: it saves and restores no state of \
+pub const NO_LLAMA_CPP: &str = mark!(
+    "There is no export for llama.cpp: it saves and restores no state of \
     recurrent models (ggml-org/llama.cpp issues 25913 and 28194), so a state would be ignored. \
-    For GGUF models use the .rmpack with the RWKV app; else RWKV-Runner, rwkv_lightning, Ai00 or vLLM.";
+    For GGUF models use the .rmpack with the RWKV app; else RWKV-Runner, rwkv_lightning, Ai00 or vLLM."
+);
+
+/// What a user should know who exports a state whose token shifts are tuned too.
+pub const SHIFTS_NOTE: &str = mark!(
+    "the token shifts are tuned too: Gosling, the script beside the \
+    .pth and rwkv.cpp (.bin) use them; RWKV-Runner refuses the .pth with them, and the other formats cannot hold them"
+);
 
 /// What was written beside a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,12 +58,13 @@ impl Companion {
     /// A sentence for the user, without its end.
     pub fn words(&self) -> String {
         match self {
-            Self::Script(path) => format!("{}, which loads it with the rwkv package", shown(path)),
-            Self::Manifest(path, sha256) => format!(
+            Self::Script(path) => tr!("{}, which loads it with the rwkv package", shown(path)),
+            Self::Manifest(path, sha256) => tr!(
                 "{}; start vLLM with VLLM_RWKV7_STATE_PROFILE_MANIFEST={} and \
                  VLLM_RWKV7_STATE_PROFILE_MANIFEST_SHA256={sha256}",
                 shown(path),
-                shown(path)
+                shown(path),
+                sha256
             ),
         }
     }
@@ -107,7 +117,8 @@ impl FromStr for ExportFormat {
 ///
 /// # Errors
 /// As the writers, and [`Error::Input`] for a file that exists or whose ending
-/// other programs take for another format.
+/// other programs take for another format, and for a format that no program of the
+/// state's architecture reads.
 pub fn export(
     state: &TunedState,
     metadata: &Metadata,
@@ -117,8 +128,9 @@ pub fn export(
 ) -> Result<(ExportReport, Option<Companion>)> {
     let path = path.as_ref();
     check_ending(path, format)?;
+    check_architecture(metadata.architecture, format, path)?;
     if path.exists() && !overwrite {
-        let reason = "exists already; choose another name or overwrite it (--force)";
+        let reason = tr!("exists already; choose another name or overwrite it (--force)");
         return Err(Error::input(path, "file", reason));
     }
     match format {
@@ -164,6 +176,19 @@ pub fn write_companions(pth: impl AsRef<Path>, metadata: &Metadata) -> Result<Pa
     write_python_snippet(pth, metadata)
 }
 
+/// Whether programs that run the model of a state read the format.
+fn check_architecture(architecture: Architecture, format: ExportFormat, path: &Path) -> Result<()> {
+    let is_for_all = matches!(format, ExportFormat::Safetensors | ExportFormat::S0Folder);
+    if architecture == Architecture::Rwkv7 || is_for_all {
+        return Ok(());
+    }
+    let reason = format!(
+        "is for programs that run RWKV-7, and the state is of {}; export it as safetensors or s0",
+        architecture.name()
+    );
+    Err(Error::input(path, "format", reason))
+}
+
 fn check_ending(path: &Path, format: ExportFormat) -> Result<()> {
     let ending = path.extension().unwrap_or_default().to_string_lossy();
     let ending = ending.to_ascii_lowercase();
@@ -180,6 +205,7 @@ fn check_ending(path: &Path, format: ExportFormat) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::checkpoint::Checkpoint;
     use crate::tuning::states::state_file::read_state;
 
     fn state() -> TunedState {
@@ -188,6 +214,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: vec![vec![0.5, -1.0, 2.0, 0.25], vec![0.0, 3.0, -4.0, 1.0]],
+            shifts: None,
         }
     }
 
@@ -215,6 +242,99 @@ mod tests {
         check("st", "a.state");
         check("safetensors", "a.safetensors");
         check("vllm", "a.pth");
+    }
+
+    /// By their names in the files of those that train the whole state.
+    #[test]
+    fn token_shifts_go_where_they_are_taken_and_are_refused_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = Metadata::default();
+        // C is 2: of time mixing, then of channel mixing.
+        let shifted = TunedState {
+            shifts: Some(vec![
+                vec![0.5, -0.25, 1.0, 2.0],
+                vec![0.0, 4.0, -8.0, 0.125],
+            ]),
+            ..state()
+        };
+        for (format, name) in [("pth", "a.pth"), ("safetensors", "a.safetensors")] {
+            let path = folder.path().join(name);
+            let format: ExportFormat = format.parse().unwrap();
+            export(&shifted, &metadata, format, &path, false).unwrap();
+            assert_eq!(read_state(&path, None).unwrap().0, shifted, "{name}");
+            let file = Checkpoint::open(&path).unwrap();
+            assert_eq!(file.names().len(), 6);
+            let values = |name: &str| file.tensor(name).unwrap().to_f32();
+            assert_eq!(values("blocks.0.att.ts_state"), [0.5, -0.25]);
+            assert_eq!(values("blocks.1.ffn.ts_state"), [-8.0, 0.125]);
+            assert_eq!(file.tensor("blocks.1.ffn.ts_state").unwrap().shape, [2]);
+            let said = file.metadata().get("token_shifts");
+            assert_eq!(said.is_some(), name.ends_with("safetensors"));
+        }
+        let path = folder.path().join("half.pth");
+        let half = ExportFormat::Pth(PthDType::BF16);
+        export(&shifted, &metadata, half, &path, false).unwrap();
+        assert_eq!(read_state(&path, None).unwrap().0, shifted);
+        for (format, name) in [
+            ("st", "a.st"),
+            ("rmpack", "a.rmpack"),
+            ("vllm", "v.pth"),
+            ("s0", "s0"),
+        ] {
+            let path = folder.path().join(name);
+            let format: ExportFormat = format.parse().unwrap();
+            let refused = export(&shifted, &metadata, format, &path, false).unwrap_err();
+            let message = refused.to_string();
+            assert!(message.contains("token shifts: are tuned too"), "{message}");
+            assert!(!path.exists(), "{name}");
+            // Those that are zero are no obstacle.
+            let zero = TunedState {
+                shifts: Some(vec![vec![0.0; 4]; 2]),
+                ..state()
+            };
+            export(&zero, &metadata, format, &path, false).unwrap();
+        }
+        // As many numbers as there are channels.
+        let mut short = shifted;
+        short.shifts.as_mut().unwrap()[1].pop();
+        let path = folder.path().join("short.pth");
+        let format = ExportFormat::Pth(PthDType::F32);
+        let refused = export(&short, &metadata, format, &path, false).unwrap_err();
+        assert!(
+            refused.to_string().contains("token shifts of another size"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn other_architectures_go_to_formats_that_somebody_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = Metadata {
+            architecture: Architecture::GatedDeltaNet,
+            ..Metadata::default()
+        };
+        for (format, name) in [("pth", "a.pth"), ("st", "a.st"), ("vllm", "b.pth")] {
+            let format: ExportFormat = format.parse().unwrap();
+            let path = folder.path().join(name);
+            let refused = export(&state(), &metadata, format, &path, false);
+            let message = refused.unwrap_err().to_string();
+            assert!(
+                message.contains("the state is of Gated DeltaNet"),
+                "{message}"
+            );
+            assert!(!path.exists());
+        }
+        for (format, name) in [("safetensors", "a.safetensors"), ("s0", "folder")] {
+            let format: ExportFormat = format.parse().unwrap();
+            let path = folder.path().join(name);
+            export(&state(), &metadata, format, &path, false).unwrap();
+            let file = crate::tuning::states::state_file::locate_state(&path).unwrap();
+            let (read, said) = read_state(file, None).unwrap();
+            assert_eq!(
+                (read, said.architecture),
+                (state(), Architecture::GatedDeltaNet)
+            );
+        }
     }
 
     #[test]

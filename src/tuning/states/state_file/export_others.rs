@@ -8,8 +8,11 @@ use half::f16;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 
-use super::export::element_range;
-use super::{ExportReport, Metadata, PthDType, TunedState, check_sound, tensor_name, write_pth};
+use super::export::{element_range, refuse_shifts};
+use super::s0_meta::{META, STATES, orientation_of, s0_meta};
+use super::{
+    ExportReport, Metadata, Orientation, PthDType, TunedState, check_sound, tensor_name, write_pth,
+};
 use crate::atomic::{sha256_hex, write_atomic};
 use crate::error::{Error, Result};
 
@@ -26,6 +29,7 @@ const RMPACK_ALIGNMENT: usize = 4096;
 pub fn write_rmpack(state: &TunedState, path: impl AsRef<Path>) -> Result<ExportReport> {
     let path = path.as_ref();
     check_sound(state, path)?;
+    refuse_shifts(state, path, "rwkv-mobile and the RWKV app")?;
     element_range(state, path)?;
     let mut max_abs_rounding = 0.0_f32;
     let mut payloads = Vec::new();
@@ -83,6 +87,7 @@ pub fn write_vllm(
     metadata: &Metadata,
 ) -> Result<(ExportReport, PathBuf, String)> {
     let path = path.as_ref();
+    refuse_shifts(state, path, "vLLM")?;
     if state.layers.iter().flatten().all(|value| *value == 0.0) {
         return Err(Error::input(
             path,
@@ -136,7 +141,8 @@ fn profile_name(stem: &str) -> String {
 
 /// Writes a folder as s0-tuning saves its states: `states.safetensors` with a tensor
 /// a layer, named by its number, f32, `meta.json` and `config.json`. Its axes are
-/// RWKV-7's, [n_head, value, key], which `meta.json` says.
+/// [n_head, value, key] for RWKV-7 and [n_head, key, value], s0-tuning's own, for Gated
+/// DeltaNet, which `meta.json` says.
 ///
 /// # Errors
 /// As [`write_pth`]; [`Error::Input`] for a path where a file is.
@@ -147,13 +153,17 @@ pub fn write_s0_folder(
 ) -> Result<ExportReport> {
     let folder = folder.as_ref();
     check_sound(state, folder)?;
+    refuse_shifts(state, folder, "programs that follow s0-tuning")?;
     if folder.is_file() {
         return Err(Error::input(folder, "path", "is a file; name a folder"));
     }
     std::fs::create_dir_all(folder).map_err(|source| Error::io("create", folder, source))?;
     let shape = [state.n_head, state.head_size, state.head_size];
-    let refuse = |error: safetensors::SafeTensorError| {
-        Error::input(folder, "states.safetensors", error.to_string())
+    let refuse =
+        |error: safetensors::SafeTensorError| Error::input(folder, STATES, error.to_string());
+    let state = &match orientation_of(metadata.architecture) {
+        Orientation::ValueKey => state.clone(),
+        Orientation::KeyValue => state.transposed(),
     };
     let bytes = |layer: &Vec<f32>| layer.iter().flat_map(|x| x.to_le_bytes()).collect();
     let layers: Vec<Vec<u8>> = state.layers.iter().map(bytes).collect();
@@ -163,23 +173,14 @@ pub fn write_s0_folder(
         views.push((idx.to_string(), view));
     }
     let tensors = safetensors::serialize(views, None).map_err(refuse)?;
-    let meta = json!({
-        "arch": "rwkv7",
-        "recurrent_layers": (0..state.n_layer).collect::<Vec<_>>(),
-        "state_shape": shape,
-        "orientation": "[head, value, key]",
-        "base_model": metadata.base_model,
-        "base_model_sha256": metadata.base_sha256,
-        "template": metadata.template,
-        "leading_token": metadata.leading_token.map(|token| token.name()),
-    });
+    let meta = s0_meta(state.n_layer, shape, metadata);
     // s0-tuning refuses a configuration with other names.
     let config = json!({ "alpha": 1.0 });
-    for (name, value) in [("meta.json", meta), ("config.json", config)] {
+    for (name, value) in [(META, meta), ("config.json", config)] {
         let text = format!("{value:#}\n");
         write_atomic(folder.join(name), |file| file.write_all(text.as_bytes()))?;
     }
-    let report = written(&folder.join("states.safetensors"), &tensors, 0.0)?;
+    let report = written(&folder.join(STATES), &tensors, 0.0)?;
     Ok(ExportReport {
         path: folder.to_path_buf(),
         ..report
@@ -218,6 +219,7 @@ mod tests {
             n_head: 2,
             head_size: 2,
             layers: vec![layer(0.5), layer(-3.0)],
+            shifts: None,
         }
     }
 
@@ -314,5 +316,45 @@ mod tests {
         assert_eq!(meta["state_shape"], json!([2, 2, 2]));
         assert_eq!(meta["recurrent_layers"], json!([0, 1]));
         assert!(path.join("config.json").is_file());
+        // It is read as it was written.
+        let file = crate::tuning::states::state_file::locate_state(&path).unwrap();
+        assert_eq!(read_state(file, None).unwrap().0, state());
+    }
+
+    /// s0-tuning keeps [head, key, value] of a Gated DeltaNet, and so does the folder.
+    #[test]
+    fn a_folder_of_a_gated_deltanet_is_key_by_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("adapter");
+        let metadata = Metadata {
+            architecture: crate::model::Architecture::GatedDeltaNet,
+            leading_token: Some(crate::model::LeadingToken::Zero),
+            ..Metadata::default()
+        };
+        write_s0_folder(&state(), &path, &metadata).unwrap();
+        let meta = std::fs::read(path.join("meta.json")).unwrap();
+        let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap();
+        assert_eq!(meta["arch"], "gated_deltanet");
+        assert_eq!(meta["orientation"], "[head, key, value]");
+        let file = path.join("states.safetensors");
+        let bytes = std::fs::read(&file).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let of_layer = tensors.tensor("1").unwrap();
+        let numbers = of_layer.data().chunks_exact(4);
+        let numbers = numbers.map(|four| f32::from_le_bytes(four.try_into().unwrap()));
+        // Layer 1 is -3, -2.75, -2.5, ... in the order [head, value, key].
+        let want = [-3.0, -2.5, -2.75, -2.25, -2.0, -1.5, -1.75, -1.25];
+        assert_eq!(numbers.collect::<Vec<f32>>(), want);
+        let (read, said) = read_state(&file, None).unwrap();
+        assert_eq!(read, state());
+        assert_eq!(said.architecture, metadata.architecture);
+        assert_eq!(said.leading_token, metadata.leading_token);
+        // Without a word on the order it is s0-tuning's; another kind is refused.
+        let write = |text: &str| std::fs::write(path.join("meta.json"), text).unwrap();
+        write(r#"{"arch": "gated_deltanet", "state_shape": [2, 2, 2]}"#);
+        assert_eq!(read_state(&file, None).unwrap().0, state());
+        write(r#"{"arch": "mamba2"}"#);
+        let message = read_state(&file, None).unwrap_err().to_string();
+        assert!(message.contains("arch: is \"mamba2\""), "{message}");
     }
 }

@@ -2,7 +2,11 @@
 //! `tests/golden/torch/make.py`, where the numbers come from too.
 
 use super::*;
+use crate::model::Architecture;
 use crate::model::checkpoint::TensorDType;
+use crate::model::random::SHAPE_0_1B;
+use crate::tuning::states::import::StoredState;
+use crate::tuning::states::lift_bundle::read_tuned_for;
 
 fn golden(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch");
@@ -17,13 +21,18 @@ fn expected() -> TunedState {
         n_head: 1,
         head_size: 2,
         layers: vec![layer(-1.5), layer(2.5)],
+        shifts: None,
     }
 }
 
 fn check(name: &str, others: Option<&str>) {
+    check_state(name, others, &expected());
+}
+
+fn check_state(name: &str, others: Option<&str>, expected: &TunedState) {
     let file = Checkpoint::open(golden(name)).unwrap();
     let (state, metadata) = state_in(&file, None).unwrap();
-    assert_eq!(state, expected(), "{name}");
+    assert_eq!(state, *expected, "{name}");
     assert_eq!(metadata, Metadata::default(), "{name}");
     assert_eq!(left_out(&file).as_deref(), others, "{name}");
     assert!(is_state(&file), "{name}");
@@ -46,11 +55,43 @@ fn trainers_checkpoints_are_read() {
 #[test]
 fn lists_of_tensors_are_read_in_their_order() {
     check("list.pth", None);
-    check("package_list.pth", None);
-    let shifts = |name| has_shifts(&Checkpoint::open(golden(name)).unwrap());
-    // The list of the package holds ones as the second shift of every layer.
-    assert!(shifts("package_list.pth"));
-    assert!(!shifts("list.pth"));
+    // The list of the package holds ones as the second shift of every layer, which is
+    // that of channel mixing.
+    let with_shifts = TunedState {
+        shifts: Some(vec![vec![0.0, 0.0, 1.0, 1.0]; 2]),
+        ..expected()
+    };
+    check_state("package_list.pth", None, &with_shifts);
+}
+
+/// One tensor for all layers says no order, but the states of a Gated DeltaNet have one.
+#[test]
+fn one_tensor_of_all_layers_needs_to_know_its_order() {
+    let path = golden("stacked.pth");
+    let message = read_state(&path, None).unwrap_err().to_string();
+    assert!(message.contains("does not state it"), "{message}");
+    let told = |order| read_state(&path, Some(order)).unwrap().0;
+    assert_eq!(told(Orientation::ValueKey), expected());
+    assert_eq!(told(Orientation::KeyValue), expected().transposed());
+    let file = Checkpoint::open(&path).unwrap();
+    assert!(is_state(&file));
+    assert_eq!(left_out(&file), None);
+    let model = |architecture| ModelConfig {
+        architecture,
+        n_layer: 2,
+        n_head: 1,
+        head_size: 2,
+        ..SHAPE_0_1B
+    };
+    let read = |architecture| read_tuned_for(&path, None, &model(architecture));
+    let of_delta_net = read(Architecture::GatedDeltaNet).unwrap().0;
+    assert_eq!(of_delta_net.state, expected().transposed());
+    assert!(read(Architecture::Rwkv7).is_err());
+    let other = model(Architecture::GatedDeltaNet);
+    let stored = StoredState::read(&path, None, &other).unwrap();
+    let convention = stored.convention.unwrap();
+    assert_eq!(convention.orientation, Orientation::KeyValue);
+    assert_eq!(stored.metadata.architecture, Architecture::GatedDeltaNet);
 }
 
 #[test]

@@ -9,12 +9,14 @@ use crate::data::PromptFormat;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::shown;
 use crate::model::tokenizer::{MINI_FINGERPRINT, Tokenizer, WORLD_FINGERPRINT};
-use crate::model::{LeadingToken, TextStart};
+use crate::model::{Architecture, LeadingToken, TextStart};
 
 /// What a state says about where it came from. All absent for states of other
 /// programs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
+    /// What kind of model it is for. Files do not say it of RWKV-7.
+    pub architecture: Architecture,
     /// [`crate::model::checkpoint::Checkpoint::fingerprint`] of the model that it
     /// was tuned for.
     pub base_fingerprint: Option<String>,
@@ -54,6 +56,7 @@ pub struct VocabularyMark {
 
 /// Keys of the metadata of a `.safetensors` state.
 mod keys {
+    pub(super) const ARCHITECTURE: &str = "architecture";
     pub(super) const FINGERPRINT: &str = "base_model_fingerprint";
     pub(super) const BASE: &str = "base_model_file";
     pub(super) const BASE_HASH: &str = "base_model_sha256";
@@ -74,7 +77,13 @@ impl Metadata {
     pub(in crate::tuning) fn to_text(&self) -> HashMap<String, String> {
         let vocabulary = self.vocabulary.as_ref();
         let template = self.template.as_ref();
+        let architecture = self.architecture;
+        let is_other = architecture != Architecture::Rwkv7;
         let fields = [
+            (
+                keys::ARCHITECTURE,
+                is_other.then(|| architecture.key().to_owned()),
+            ),
             (keys::FINGERPRINT, self.base_fingerprint.clone()),
             (keys::BASE, self.base_model.clone()),
             (keys::BASE_HASH, self.base_sha256.clone()),
@@ -122,6 +131,13 @@ impl Metadata {
                 Error::input(file, keys::LEADING_TOKEN, reason)
             })?),
         };
+        let architecture = match value(keys::ARCHITECTURE) {
+            None => Architecture::Rwkv7,
+            Some(key) => Architecture::by_key(&key).ok_or_else(|| {
+                let reason = format!("\"{}\" is not known; it is of a newer Gosling", shown(&key));
+                Error::input(file, keys::ARCHITECTURE, reason)
+            })?,
+        };
         let template = match value(keys::TEMPLATE) {
             None => None,
             Some(json) => Some(
@@ -134,6 +150,7 @@ impl Metadata {
             (_, None) | (None, _) => None,
         };
         Ok(Self {
+            architecture,
             base_fingerprint: value(keys::FINGERPRINT),
             base_model: value(keys::BASE),
             base_sha256: value(keys::BASE_HASH),

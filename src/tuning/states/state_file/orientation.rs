@@ -4,7 +4,9 @@
 use std::str::FromStr;
 
 use super::CheckpointFormat;
+use super::tensors::is_stacked;
 use crate::error::{Error, Result};
+use crate::model::Architecture;
 use crate::model::checkpoint::Checkpoint;
 
 /// What the last two axes of a stored state are.
@@ -31,6 +33,15 @@ impl Orientation {
             Self::ValueKey => "value-key",
             Self::KeyValue => "key-value",
         }
+    }
+
+    /// The one of a name in a file: `value,key`, `[head, value, key]` and the like.
+    pub(super) fn by_name(text: &str) -> Option<Self> {
+        let plain: String = text.chars().filter(|c| !" []()".contains(*c)).collect();
+        let plain = plain.replace('-', ",");
+        let plain = plain.strip_prefix("head,").unwrap_or(&plain);
+        let mut both = [Self::ValueKey, Self::KeyValue].into_iter();
+        both.find(|known| known.name() == plain)
     }
 
     /// The other one.
@@ -79,14 +90,29 @@ impl Convention {
         format: ".bin (rwkv.cpp)",
     };
 
+    /// That of the states of an architecture, in whatever format; none where formats
+    /// differ. fla's papers and s0-tuning have [head, key, value], as the recurrence of
+    /// Gated DeltaNet is written.
+    pub fn of_architecture(architecture: Architecture) -> Option<Self> {
+        match architecture {
+            Architecture::Rwkv7 => None,
+            Architecture::GatedDeltaNet => Some(Self {
+                orientation: Orientation::KeyValue,
+                format: "state of Gated DeltaNet (fla, s0-tuning)",
+            }),
+        }
+    }
+
     /// That of the file. RWKV-PEFT, RWKV-Runner and the `rwkv` package hold a
     /// `.pth` value-key, the shape that their kernels read; Ai00 and web-rwkv
     /// transpose a `.st` or `.state` as they load it, so it is key-value. A
-    /// `.safetensors` of another program has none.
+    /// `.safetensors` of another program has none, and neither has one tensor for all
+    /// layers.
     pub fn of(checkpoint: &Checkpoint) -> Option<Self> {
         let ending = checkpoint.file().extension().unwrap_or_default();
         let ending = ending.to_string_lossy().to_ascii_lowercase();
         match (checkpoint.format(), ending.as_str()) {
+            (CheckpointFormat::Torch, _) if is_stacked(checkpoint) => None,
             (CheckpointFormat::Torch, _) => Some(Self {
                 orientation: Orientation::ValueKey,
                 format: ".pth",

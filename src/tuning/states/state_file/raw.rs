@@ -1,7 +1,8 @@
 //! The state of rwkv.cpp: the raw f32 numbers that its `state_in` takes, with
 //! no header. Per layer the last input of channel mixing [C], that of time
 //! mixing [C], then [n_head, value, key] (`rwkv_graph.inc` and
-//! `rwkv_operators_wkv_v7.inc`). The two shifts are zero before a text.
+//! `rwkv_operators_wkv_v7.inc`). The two shifts are zero before a text unless they
+//! are tuned too.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -26,22 +27,32 @@ fn sizes(n_head: usize, head_size: usize) -> Option<(usize, usize)> {
 pub fn write_raw(state: &TunedState, path: impl AsRef<Path>) -> Result<ExportReport> {
     let path = path.as_ref();
     check_sound(state, path)?;
-    let shifts = vec![0_u8; 8 * state.n_head * state.head_size];
     let mut bytes = Vec::new();
-    for layer in &state.layers {
-        bytes.extend_from_slice(&shifts);
-        bytes.extend(layer.iter().flat_map(|value| value.to_le_bytes()));
+    for (idx, layer) in state.layers.iter().enumerate() {
+        let zero = || vec![0.0; state.n_shifts_per_layer()];
+        let shifts = state
+            .shifts
+            .as_ref()
+            .map_or_else(zero, |of| of[idx].clone());
+        let exchanged = exchanged(&shifts);
+        let numbers = exchanged.iter().chain(layer);
+        bytes.extend(numbers.flat_map(|value| value.to_le_bytes()));
     }
     written(path, &bytes, 0.0)
 }
 
-/// Reads the raw state of a model, whose dimensions the file does not have; and
-/// whether its token shifts, which no tuned state has, are other than zero.
+/// The token shifts of a layer in the other order: the file has channel mixing first.
+fn exchanged(shifts: &[f32]) -> Vec<f32> {
+    let (first, second) = shifts.split_at(shifts.len() / 2);
+    [second, first].concat()
+}
+
+/// Reads the raw state of a model, whose dimensions the file does not have.
 ///
 /// # Errors
 /// [`Error::Input`] for a file of another size and for numbers that are not
 /// finite; [`Error::Io`] when it cannot be read.
-pub fn read_raw(path: impl AsRef<Path>, model: &ModelConfig) -> Result<(TunedState, bool)> {
+pub fn read_raw(path: impl AsRef<Path>, model: &ModelConfig) -> Result<TunedState> {
     let path = path.as_ref();
     let fail = |source| Error::io("read", path, source);
     let file = std::fs::File::open(path).map_err(fail)?;
@@ -59,7 +70,7 @@ pub fn read_raw(path: impl AsRef<Path>, model: &ModelConfig) -> Result<(TunedSta
 ///
 /// # Errors
 /// As [`read_raw`], less those of the system.
-pub fn raw_in(path: &Path, bytes: &[u8], model: &ModelConfig) -> Result<(TunedState, bool)> {
+pub fn raw_in(path: &Path, bytes: &[u8], model: &ModelConfig) -> Result<TunedState> {
     if Some(bytes.len()) != wanted_bytes(model) {
         let ModelConfig {
             n_layer, n_embd, ..
@@ -80,18 +91,19 @@ pub fn raw_in(path: &Path, bytes: &[u8], model: &ModelConfig) -> Result<(TunedSt
         .map(|value| f32::from_le_bytes(*value))
         .collect();
     let layers = values.chunks_exact(n_per_layer);
-    let has_shifts = layers
-        .clone()
-        .any(|layer| layer[..n_shifts].iter().any(|value| *value != 0.0));
+    let shifts = layers.clone().map(|layer| exchanged(&layer[..n_shifts]));
+    let shifts: Vec<Vec<f32>> = shifts.collect();
+    let has_shifts = shifts.iter().flatten().any(|value| *value != 0.0);
     let state = TunedState {
         n_layer: model.n_layer,
         n_head: model.n_head,
         head_size: model.head_size,
         layers: layers.map(|layer| layer[n_shifts..].to_vec()).collect(),
+        shifts: has_shifts.then_some(shifts),
     };
     match first_not_finite(&state) {
         Some(found) => Err(refuse_not_finite(path, found)),
-        None => Ok((state, has_shifts)),
+        None => Ok(state),
     }
 }
 
@@ -106,6 +118,7 @@ mod tests {
 
     fn model() -> ModelConfig {
         ModelConfig {
+            architecture: crate::model::Architecture::Rwkv7,
             n_layer: 2,
             n_embd: 4,
             n_head: 2,
@@ -126,6 +139,7 @@ mod tests {
             n_head: 2,
             head_size: 2,
             layers: (0..2).map(layer).collect(),
+            shifts: None,
         }
     }
 
@@ -144,7 +158,7 @@ mod tests {
             number(16 + 8 + (head * 2 + value) * 2 + key),
             state().layers[1][(head * 2 + value) * 2 + key]
         );
-        assert_eq!(read_raw(&path, &model()).unwrap(), (state(), false));
+        assert_eq!(read_raw(&path, &model()).unwrap(), state());
     }
 
     #[test]
@@ -159,8 +173,17 @@ mod tests {
             message.contains("2 layers with 4 channels, 128 bytes"),
             "{message}"
         );
+        // The first number is that of channel mixing: 2.0, behind those of time mixing.
         bytes[3] = 0x40;
-        assert_eq!(read(&bytes).unwrap(), (state(), true));
+        let mut shifts = vec![vec![0.0; 8]; 2];
+        shifts[0][4] = 2.0;
+        let with_shifts = TunedState {
+            shifts: Some(shifts),
+            ..state()
+        };
+        assert_eq!(read(&bytes).unwrap(), with_shifts);
+        write_raw(&with_shifts, &path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
         bytes[35] = 0x7f;
         bytes[34] = 0xff;
         let message = read(&bytes).unwrap_err().to_string();

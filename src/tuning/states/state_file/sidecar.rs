@@ -13,7 +13,7 @@ use super::{Metadata, Orientation, VocabularyMark};
 use crate::atomic::write_atomic;
 use crate::data::PromptFormat;
 use crate::error::{Error, Result};
-use crate::model::{LeadingToken, TextStart};
+use crate::model::{Architecture, LeadingToken, TextStart};
 
 const FORMAT: &str = "gosling-state-description";
 /// It is a page of text with a specification in it.
@@ -170,6 +170,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Option<(Sidecar, Metadata, Orienta
     let orientation = orientation
         .ok_or_else(|| Error::input(path, "orientation", "is neither value,key nor key,value"))?;
     let metadata = Metadata {
+        // Other architectures have no format with a description beside it.
+        architecture: Architecture::Rwkv7,
         base_fingerprint: sidecar.model.as_ref().map(|of| of.fingerprint.clone()),
         base_model: sidecar.model.as_ref().and_then(|of| of.file.clone()),
         base_sha256: sidecar.model.as_ref().and_then(|of| of.sha256.clone()),
@@ -240,6 +242,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: vec![vec![first, 1.0, 2.0, 3.0]],
+            shifts: None,
         }
     }
 

@@ -90,14 +90,20 @@ def load_tokenizer():
 
 
 def load_state(model, path=STATE_FILE):
-    """A fresh state for model.forward, which changes it: call this for each text."""
+    """A fresh state for model.forward, which changes it: call this for each text.
+
+    Beside its matrix a layer has the last inputs of time mixing and of channel mixing.
+    They are zero before a text unless the file has them, since they were tuned too.
+    """
     tuned = torch.load(path, map_location="cpu", weights_only=True)
     like = model.z["blocks.0.ln1.weight"]
     state = []
     for i in range(model.args.n_layer):
         # [head, value, key], float32, not transposed.
         wkv = tuned[f"blocks.{i}.att.time_state"].to(like.device, torch.float32)
-        state += [torch.zeros_like(like), wkv.contiguous(), torch.zeros_like(like)]
+        shifts = [tuned.get(f"blocks.{i}.{of}.ts_state", torch.zeros_like(like)) for of in ("att", "ffn")]
+        att, ffn = [shift.to(like.device, like.dtype).clone() for shift in shifts]
+        state += [att, wkv.contiguous(), ffn]
     return state
 
 

@@ -8,12 +8,21 @@ use crate::model::checkpoint::{Checkpoint, TensorView, shown};
 /// How the name of a layer's state ends.
 const END: &str = ".att.time_state";
 
+/// How the names of a layer's token shifts end: that of time mixing, then that of
+/// channel mixing.
+pub(super) const SHIFT_ENDS: [&str; 2] = [".att.ts_state", ".ffn.ts_state"];
+
 /// Names that one message repeats of the tensors that are left out.
 const MAX_LISTED: usize = 3;
 
 /// The tensor name of a layer's state.
 pub(super) fn tensor_name(layer: usize) -> String {
     format!("blocks.{layer}{END}")
+}
+
+/// The tensor names of a layer's token shifts: time mixing, channel mixing.
+pub(super) fn shift_names(layer: usize) -> [String; 2] {
+    SHIFT_ENDS.map(|end| format!("blocks.{layer}{end}"))
 }
 
 /// What a file holds of a state.
@@ -23,7 +32,11 @@ pub(super) struct StateTensors<'a> {
     prefix: &'a str,
     /// Of a list: every how many items a matrix comes, and where the first is.
     stride: Option<(usize, usize)>,
+    /// The one tensor [layers, heads, N, N] that holds all layers.
+    stacked: Option<TensorView<'a>>,
     n_layer: usize,
+    /// Whether it names token shifts.
+    names_shifts: bool,
     /// The tensors that are no part of the state.
     others: Vec<&'a str>,
 }
@@ -32,7 +45,8 @@ pub(super) struct StateTensors<'a> {
 /// model.
 pub fn is_state(checkpoint: &Checkpoint) -> bool {
     let is_model = checkpoint.names().any(|name| name.ends_with("emb.weight"));
-    !is_model && (checkpoint.names().any(|name| name.ends_with(END)) || list(checkpoint).is_some())
+    let has_states = || checkpoint.names().any(|name| name.ends_with(END));
+    !is_model && (has_states() || list(checkpoint).is_some() || is_stacked(checkpoint))
 }
 
 /// Says which tensors of a state file are left out, since they are no part of a
@@ -74,9 +88,13 @@ impl<'a> StateTensors<'a> {
             |place: String, reason: String| Err(Error::input(checkpoint.file(), place, reason));
         let mut prefix = None;
         let (mut n_layer, mut others) = (0, Vec::new());
+        let mut names_shifts = false;
         for name in checkpoint.names() {
-            let Some(found) = prefix_of(name) else {
-                others.push(name);
+            let Some(found) = prefix_of(name, END) else {
+                match SHIFT_ENDS.iter().any(|end| prefix_of(name, end).is_some()) {
+                    true => names_shifts = true,
+                    false => others.push(name),
+                }
                 continue;
             };
             match prefix {
@@ -92,6 +110,17 @@ impl<'a> StateTensors<'a> {
             }
             n_layer += 1;
         }
+        if let (None, Some(stacked)) = (prefix, stacked(checkpoint)) {
+            return Ok(Self {
+                checkpoint,
+                prefix: "",
+                stride: None,
+                n_layer: stacked.shape[0],
+                stacked: Some(stacked),
+                names_shifts: false,
+                others: Vec::new(),
+            });
+        }
         let listed = list(checkpoint);
         let Some(prefix) = prefix.or(listed.map(|_| "")) else {
             return match others.first() {
@@ -102,19 +131,14 @@ impl<'a> StateTensors<'a> {
                 None => refuse("tensors".into(), format!("{} is missing", tensor_name(0))),
             };
         };
-        if let Some(name) = others.iter().find(|name| name.ends_with(".ts_state")) {
-            let reason = format!(
-                "holds {}; it also tunes the token shift, which Gosling does not",
-                shown(name)
-            );
-            return refuse("tensors".into(), reason);
-        }
         if n_layer > 0 {
             return Ok(Self {
                 checkpoint,
                 prefix,
                 stride: None,
+                stacked: None,
                 n_layer,
+                names_shifts,
                 others,
             });
         }
@@ -123,7 +147,9 @@ impl<'a> StateTensors<'a> {
             checkpoint,
             prefix,
             stride: Some(stride),
+            stacked: None,
             n_layer: others.len() / stride.0,
+            names_shifts: false,
             others: Vec::new(),
         })
     }
@@ -137,16 +163,22 @@ impl<'a> StateTensors<'a> {
         let refuse = |place: &str, reason: String| {
             Err(Error::input(self.checkpoint.file(), shown(place), reason))
         };
-        let Some(first) = self.checkpoint.tensor(&name) else {
+        let first = self.stacked.or_else(|| self.checkpoint.tensor(&name));
+        let Some(first) = first else {
             return refuse("tensors", format!("{name} is missing"));
         };
-        match *matrices(first.shape) {
+        let of_layer = match self.stacked {
+            Some(stacked) => &stacked.shape[1..],
+            None => matrices(first.shape),
+        };
+        match *of_layer {
             [n_head, head_size, n_key] if n_head > 0 && head_size > 0 && head_size == n_key => {
                 Ok(TunedState {
                     n_layer: self.n_layer,
                     n_head,
                     head_size,
                     layers: Vec::new(),
+                    shifts: None,
                 })
             }
             _ => {
@@ -164,6 +196,13 @@ impl<'a> StateTensors<'a> {
         let name = self.name(layer);
         let refuse =
             |reason: String| Err(Error::input(self.checkpoint.file(), shown(&name), reason));
+        if let Some(stacked) = self.stacked {
+            let bytes = stacked.stored_bytes();
+            let n_bytes = bytes.len() / self.n_layer;
+            let bytes = &bytes[layer * n_bytes..(layer + 1) * n_bytes];
+            let of_layer = TensorView::new(stacked.name, stacked.dtype, &stacked.shape[1..], bytes);
+            return Ok(of_layer.to_f32());
+        }
         let want = [state.n_head, state.head_size, state.head_size];
         match self.checkpoint.tensor(&name) {
             None => refuse(format!(
@@ -181,17 +220,55 @@ impl<'a> StateTensors<'a> {
         }
     }
 
-    /// Whether a list holds token shifts other than zero, which no tuned state
-    /// has.
-    pub(super) fn has_shifts(&self) -> bool {
-        let Some((stride, first)) = self.stride else {
-            return false;
-        };
-        let is_shift = |(at, _): &(usize, TensorView<'_>)| at % stride != first;
-        let mut items = (0..stride * self.n_layer)
-            .filter_map(|at| Some((at, self.checkpoint.tensor(&at.to_string())?)))
-            .filter(is_shift);
-        items.any(|(_, tensor)| tensor.to_f32().iter().any(|value| *value != 0.0))
+    /// The token shifts of `state`, as [`TunedState::shifts`] has them; none where all
+    /// are zero. Those that the file leaves out are zero.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where they are of another size or no floats.
+    pub(super) fn shifts(&self, state: &TunedState) -> Result<Option<Vec<Vec<f32>>>> {
+        let n_embd = state.n_head * state.head_size;
+        let mut layers = Vec::new();
+        for layer in 0..self.n_layer {
+            let names = match self.stride {
+                // A list of the package: the matrix stands between the two.
+                Some((3, 1)) => [3 * layer, 3 * layer + 2].map(|at| at.to_string()),
+                None if self.names_shifts => {
+                    shift_names(layer).map(|name| format!("{}{name}", self.prefix))
+                }
+                Some(_) | None => return Ok(None),
+            };
+            let mut both = Vec::with_capacity(2 * n_embd);
+            for name in names {
+                both.extend(match self.checkpoint.tensor(&name) {
+                    Some(tensor) => self.shift(&name, &tensor, n_embd)?,
+                    None => vec![0.0; n_embd],
+                });
+            }
+            layers.push(both);
+        }
+        let is_zero = layers.iter().flatten().all(|value| *value == 0.0);
+        Ok((!is_zero).then_some(layers))
+    }
+
+    /// One token shift, [C], whatever dimensions of one stand around it.
+    fn shift(&self, name: &str, tensor: &TensorView<'_>, n_embd: usize) -> Result<Vec<f32>> {
+        let refuse =
+            |reason: String| Err(Error::input(self.checkpoint.file(), shown(name), reason));
+        let n_values = tensor
+            .shape
+            .iter()
+            .try_fold(1_usize, |n, of| n.checked_mul(*of));
+        match n_values {
+            Some(n) if n != n_embd => refuse(format!(
+                "is {:?}, and a token shift of this state is [{n_embd}]",
+                tensor.shape
+            )),
+            None => refuse("has a shape that no token shift has".into()),
+            Some(_) if !tensor.dtype.is_float() => {
+                refuse(format!("holds {}, wanted floats", tensor.dtype.name()))
+            }
+            Some(_) => Ok(tensor.to_f32()),
+        }
     }
 
     fn name(&self, layer: usize) -> String {
@@ -202,9 +279,10 @@ impl<'a> StateTensors<'a> {
     }
 }
 
-/// What stands before `blocks.0.att.time_state`; none for another name.
-fn prefix_of(name: &str) -> Option<&str> {
-    let (prefix, layer) = name.strip_suffix(END)?.rsplit_once("blocks.")?;
+/// What stands before `blocks.0.att.time_state`, whose `end` is `.att.time_state`; none
+/// for another name.
+fn prefix_of<'a>(name: &'a str, end: &str) -> Option<&'a str> {
+    let (prefix, layer) = name.strip_suffix(end)?.rsplit_once("blocks.")?;
     let is_whole = prefix.is_empty() || prefix.ends_with('.');
     (is_whole && layer.parse::<usize>().is_ok()).then_some(prefix)
 }
@@ -231,11 +309,30 @@ fn matrices(shape: &[usize]) -> &[usize] {
     &shape[n_ones..]
 }
 
+/// Whether one tensor holds the states of all layers, [layers, heads, N, N].
+pub(super) fn is_stacked(checkpoint: &Checkpoint) -> bool {
+    stacked(checkpoint).is_some()
+}
+
+fn stacked(checkpoint: &Checkpoint) -> Option<TensorView<'_>> {
+    let mut all = checkpoint.tensors();
+    let (only, None) = (all.next()?, all.next()) else {
+        return None;
+    };
+    // With a single layer it may as well be one layer's with a leading dimension.
+    let has_layers =
+        matches!(*only.shape, [n_layer, _, rows, columns] if n_layer > 1 && rows == columns);
+    let is_plain = only.dtype.is_float() && only.plain_bytes().is_some();
+    (has_layers && is_plain).then_some(only)
+}
+
 /// Of a list of tensors, which are named 0, 1, 2 and so on: every how many of
-/// them a matrix comes, and where the first is; none for anything else.
+/// them a matrix comes, and where the first is; none for anything else. s0-tuning
+/// names them so in a `.safetensors`.
 fn list(checkpoint: &Checkpoint) -> Option<(usize, usize)> {
     let n_items = checkpoint.names().len();
-    if checkpoint.format() != CheckpointFormat::Torch || n_items == 0 {
+    let has_lists = [CheckpointFormat::Torch, CheckpointFormat::Safetensors];
+    if !has_lists.contains(&checkpoint.format()) || n_items == 0 {
         return None;
     }
     let mut is_matrix = Vec::with_capacity(n_items);

@@ -14,6 +14,7 @@ fn counting_state() -> TunedState {
         n_head,
         head_size,
         layers: (0..n_layer).map(layer).collect(),
+        shifts: None,
     }
 }
 
@@ -178,7 +179,10 @@ fn files_that_are_no_state_are_refused() {
     read_shapes(&whole, &vk).unwrap();
     read_shapes(&[good], &[("orientation", "[head,value,key]")]).unwrap();
     let other = [good, ("blocks.0.att.ts_state", &[4])];
-    check_refused(read_shapes(&other, &vk), "token shift");
+    check_refused(
+        read_shapes(&other, &vk),
+        "a token shift of this state is [8]",
+    );
     let gap = [good, ("blocks.2.att.time_state", &[2, 4, 4])];
     check_refused(
         read_shapes(&gap, &vk),
@@ -201,6 +205,7 @@ fn files_that_are_no_state_are_refused() {
 #[test]
 fn a_state_of_another_model_is_refused() {
     let mut model = ModelConfig {
+        architecture: crate::model::Architecture::Rwkv7,
         n_layer: 3,
         n_embd: 32,
         n_head: 2,

@@ -78,11 +78,11 @@ pub(super) fn methods() -> Vec<Method> {
     residual.into_iter().map(Method::Lifted).collect()
 }
 
-fn trainer<'a>(model: &'a Rwkv7, device: &'a Device, spec: &LiftSpec) -> Trainer<'a> {
+fn trainer<'a>(model: &'a Model, device: &'a Device, spec: &LiftSpec) -> Trainer<'a> {
     trainer_of(model, device, &Method::Lifted(spec.clone()))
 }
 
-fn trainer_of<'a>(model: &'a Rwkv7, device: &'a Device, method: &Method) -> Trainer<'a> {
+fn trainer_of<'a>(model: &'a Model, device: &'a Device, method: &Method) -> Trainer<'a> {
     let start = TunedState::zero(model.config());
     Trainer::new(model, device, method, &training(), &start, &examples()).unwrap()
 }
@@ -243,7 +243,7 @@ fn micro_batches_of_a_lifted_run_add_up_to_one() {
     }
 }
 
-fn check_micro_batches(model: &Rwkv7, method: &Method, batches: [&[Batch]; 2]) {
+fn check_micro_batches(model: &Model, method: &Method, batches: [&[Batch]; 2]) {
     let device = Device::flex();
     let results = batches.map(|batches| {
         let mut trainer = trainer_of(model, &device, method);

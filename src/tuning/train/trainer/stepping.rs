@@ -8,12 +8,13 @@ use crate::model::branch::BranchGuard;
 use crate::tuning::method::decorrelation::SecondMoments;
 use crate::tuning::method::lift::{Lift, LiftGradients};
 use crate::tuning::method::lora::{LoraGradients, LoraProposal};
+use crate::tuning::method::shift::Shifts;
 use crate::tuning::train::batch::Batch;
 use crate::tuning::train::parameter::head_squares;
 use crate::tuning::train::schedule::learning_rate;
 use crate::tuning::train::step_gradients::{LiftSums, StepGradients};
 use crate::tuning::train::step_record::{
-    BranchSquares, LoraSquares, MAX_LITERAL_STATE, StepTensors,
+    BranchSquares, LoraSquares, MAX_LITERAL_STATE, ShiftSquares, StepTensors,
 };
 
 /// What a step knows of the branch: sums over its batches, moments of the
@@ -32,6 +33,8 @@ struct Updated {
     weights: Option<Tensor<2>>,
     /// The sum of squares of all adapters, `[1]`.
     lora: Option<Tensor<1>>,
+    /// The same of the token shifts that are trained.
+    shifts: Option<Tensor<1>>,
     /// The numbers of the decorrelation.
     decorrelation: Option<Tensor<1>>,
 }
@@ -44,6 +47,15 @@ struct StepReadings<'a> {
     guard: Option<&'a BranchGuard>,
     /// The sum of squares of all adapters, `[1]`.
     lora: Option<&'a Tensor<1>>,
+    /// The same of the token shifts.
+    shifts: Option<&'a Tensor<1>>,
+}
+
+/// The gradients of a step beside those of a branch, clipped.
+struct Clipped {
+    state: Tensor<4>,
+    shifts: Option<Tensor<4>>,
+    lora: Option<LoraGradients>,
 }
 
 impl LiftStep {
@@ -88,10 +100,12 @@ impl Trainer<'_> {
         let StepGradients {
             loss,
             state,
+            shifts,
             lift,
             lora,
         } = self.gradient(micro_batches, scale);
         let state = self.pulled(state);
+        let shifts = shifts.map(|shifts| self.pulled_shifts(shifts));
         let mut lift_step = self.lift_step(lift);
         let heads = self.state_gradient_squares(&state);
         let lift_squares = lift_step.as_ref().map(LiftStep::gradient_squares);
@@ -107,13 +121,20 @@ impl Trainer<'_> {
                 square = square + r.clone();
             }
         }
+        let of_shifts = shifts.as_ref().map(Shifts::square);
+        if let Some(of_shifts) = &of_shifts {
+            square = square + of_shifts.clone();
+        }
         let of_lora = lora.as_ref().map(LoraGradients::square);
         if let Some(of_lora) = &of_lora {
             square = square + of_lora.clone();
         }
         let norm = square.sqrt();
-        let state = self.clipped(state, &norm);
-        let lora = lora.map(|lora| lora.map(|gradient| self.clipped(gradient, &norm)));
+        let clipped = Clipped {
+            state: self.clipped(state, &norm),
+            shifts: shifts.map(|shifts| self.clipped(shifts, &norm)),
+            lora: lora.map(|lora| lora.map(|gradient| self.clipped(gradient, &norm))),
+        };
         if let Some(LiftStep { gradients, .. }) = &mut lift_step {
             gradients.weights = self.clipped(gradients.weights.clone(), &norm);
             for gradient in [&mut gradients.gate, &mut gradients.r] {
@@ -126,8 +147,9 @@ impl Trainer<'_> {
             state: of_state,
             weights,
             lora: to_lora,
+            shifts: to_shifts,
             decorrelation,
-        } = self.update(state, lift_step, lora, &norm, learning_rate);
+        } = self.update(clipped, lift_step, &norm, learning_rate);
         self.steps_taken += 1;
         let record = StepTensors {
             loss: loss * scale,
@@ -144,6 +166,9 @@ impl Trainer<'_> {
             lora: of_lora
                 .zip(to_lora)
                 .map(|(gradient, weights)| LoraSquares { gradient, weights }),
+            shifts: of_shifts
+                .zip(to_shifts)
+                .map(|(gradient, values)| ShiftSquares { gradient, values }),
             gate: self.lift.as_ref().and_then(Lift::mean_gate),
             guard,
             decorrelation,
@@ -175,12 +200,16 @@ impl Trainer<'_> {
     /// Takes the step if it is sound.
     fn update(
         &mut self,
-        state: Tensor<4>,
+        gradients: Clipped,
         lift: Option<LiftStep>,
-        lora: Option<LoraGradients>,
         norm: &Tensor<1>,
         learning_rate: f64,
     ) -> Updated {
+        let Clipped {
+            state,
+            shifts,
+            lora,
+        } = gradients;
         let step_idx = self.steps_taken;
         let trained = self.tunes_state;
         let proposal = trained.then(|| self.state.propose(state, learning_rate, step_idx));
@@ -202,10 +231,16 @@ impl Trainer<'_> {
             _ => None,
         };
         let of_adapters = of_lora.as_ref().map(LoraProposal::square);
+        let to_shifts = match (&self.shifts, shifts) {
+            (Some(own), Some(gradient)) => Some(own.propose(gradient, learning_rate, step_idx)),
+            _ => None,
+        };
+        let of_shifts = to_shifts.as_ref().map(|to| Shifts::square(&to.value));
         let seen = StepReadings {
             lift: squares.as_ref(),
             guard: guard.as_ref(),
             lora: of_adapters.as_ref(),
+            shifts: of_shifts.as_ref(),
         };
         self.judge(norm, &of_state, seen);
         if let Some(proposal) = proposal {
@@ -220,10 +255,14 @@ impl Trainer<'_> {
         if let (Some(own), Some(proposal)) = (&mut self.lora, of_lora) {
             own.accept(proposal, &self.sound);
         }
+        if let (Some(own), Some(proposal)) = (&mut self.shifts, to_shifts) {
+            own.accept(proposal, &self.sound);
+        }
         Updated {
             state: of_state,
             weights: squares,
             lora: of_adapters,
+            shifts: of_shifts,
             decorrelation: numbers,
         }
     }
@@ -235,6 +274,18 @@ impl Trainer<'_> {
             gradient + gap * self.training.pull_to_start
         } else {
             gradient
+        }
+    }
+
+    /// The same of the token shifts, [layers, 2, 1, C].
+    fn pulled_shifts(&self, gradient: Tensor<4>) -> Tensor<4> {
+        match &self.shifts {
+            Some(shifts) if self.training.pull_to_start > 0.0 => {
+                let start = self.layers.iter();
+                let start = start.map(|layer| self.start_shifts[*layer].clone());
+                gradient + shifts.gap(start.collect()) * self.training.pull_to_start
+            }
+            Some(_) | None => gradient,
         }
     }
 
@@ -252,7 +303,12 @@ impl Trainer<'_> {
     /// Whether a step to these sums of squares, [layers, H], is sound, and all
     /// steps before it were.
     fn judge(&mut self, norm: &Tensor<1>, state: &Tensor<2>, seen: StepReadings<'_>) {
-        let StepReadings { lift, guard, lora } = seen;
+        let StepReadings {
+            lift,
+            guard,
+            lora,
+            shifts,
+        } = seen;
         let n = self.model.config().head_size;
         // Comparisons are false for what is not a number.
         let mut now = norm.clone().lower_equal_elem(f32::MAX);
@@ -264,6 +320,10 @@ impl Trainer<'_> {
         }
         if let Some(square) = lora {
             let most = limit(self.n_of_adapters());
+            now = now.bool_and(square.clone().lower_equal_elem(most));
+        }
+        if let Some(square) = shifts {
+            let most = limit(self.n_of_shifts());
             now = now.bool_and(square.clone().lower_equal_elem(most));
         }
         if let Some(guard) = guard {

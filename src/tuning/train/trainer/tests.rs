@@ -4,10 +4,10 @@ use super::*;
 use crate::data::Example;
 use crate::model::mini;
 use crate::model::tokenizer::Tokenizer;
-use crate::tuning::spec::{Layers, LossOn, StandardSpec};
+use crate::tuning::spec::{Layers, LossOn, StandardSpec, TunedParts};
 
-pub(super) fn model(device: &Device) -> Rwkv7 {
-    Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
+pub(super) fn model(device: &Device) -> Model {
+    Model::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
 }
 
 pub(super) fn batch() -> Batch {
@@ -69,6 +69,102 @@ fn steps_lower_the_loss_and_touch_chosen_layers_only() {
         assert_eq!(touched, layer == 2 || layer == 4, "layer {layer}");
     }
     assert_eq!(trainer.divergence(), None);
+}
+
+fn with_shifts(layers: Layers) -> Method {
+    Method::Standard(StandardSpec {
+        layers,
+        tune: TunedParts::S0AndShift,
+        ..StandardSpec::default()
+    })
+}
+
+#[test]
+fn token_shifts_are_trained_beside_the_state_and_go_on_from_a_checkpoint() {
+    let device = Device::flex();
+    let model = model(&device);
+    let start = TunedState::zero(model.config());
+    let method = with_shifts(Layers::Only(vec![4, 2]));
+    let new = || Trainer::new(&model, &device, &method, &training(), &start, &[]).unwrap();
+    let mut trainer = new();
+    let n_embd = model.config().n_embd;
+    assert_eq!(trainer.n_trained(), 2 * (n_embd * 64 + 2 * n_embd));
+    for _ in 0..3 {
+        trainer.step(&[batch()]).unwrap();
+    }
+    let numbers = trainer.read_steps().unwrap();
+    assert_eq!(trainer.divergence(), None);
+    // The norm that clipping takes is of both.
+    assert!(
+        numbers[0].grad_norm > numbers[0].state_grad_norm,
+        "{numbers:?}"
+    );
+    let shifts = trainer.state().unwrap().shifts.unwrap();
+    for (layer, both) in shifts.iter().enumerate() {
+        for of in both.chunks(n_embd) {
+            let touched = of.iter().any(|x| *x != 0.0);
+            assert_eq!(touched, layer == 2 || layer == 4, "layer {layer}");
+        }
+    }
+    let mut resumed = new();
+    resumed.restore(&trainer.checkpoint().unwrap()).unwrap();
+    for trainer in [&mut trainer, &mut resumed] {
+        trainer.step(&[batch()]).unwrap();
+    }
+    assert_eq!(trainer.state().unwrap(), resumed.state().unwrap());
+    // A run without them does not go on from one that has them as trained numbers, nor
+    // the other way round.
+    let plain = standard(Layers::Only(vec![4, 2]));
+    let plain = Trainer::new(&model, &device, &plain, &training(), &start, &[]).unwrap();
+    let refused = resumed.restore(&plain.checkpoint().unwrap()).unwrap_err();
+    assert!(refused.to_string().contains("no token shifts"), "{refused}");
+}
+
+/// Those of the state that a run starts from stay as they are.
+#[test]
+fn token_shifts_that_are_not_trained_stay() {
+    let device = Device::flex();
+    let model = model(&device);
+    let config = model.config();
+    let mut start = TunedState::zero(config);
+    let shifts = |layer: usize| vec![0.25 * (layer as f32 + 1.0); 2 * config.n_embd];
+    start.shifts = Some((0..config.n_layer).map(shifts).collect());
+    let method = standard(Layers::All);
+    let mut trainer = Trainer::new(&model, &device, &method, &training(), &start, &[]).unwrap();
+    let zero = TunedState::zero(config);
+    let other = Trainer::new(&model, &device, &method, &training(), &zero, &[]).unwrap();
+    assert_ne!(
+        trainer.loss(&batch()).unwrap(),
+        other.loss(&batch()).unwrap()
+    );
+    trainer.step(&[batch()]).unwrap();
+    let after = trainer.state().unwrap();
+    assert_eq!(after.shifts, start.shifts);
+    assert_ne!(after.layers, start.layers);
+}
+
+#[test]
+fn token_shifts_that_explode_are_named() {
+    let device = Device::flex();
+    let model = model(&device);
+    let start = TunedState::zero(model.config());
+    let mut method = with_shifts(Layers::All);
+    if let Method::Standard(standard) = &mut method {
+        standard.learning_rate_shift = 1e9;
+    }
+    let training = TrainingSpec {
+        learning_rate: 1e-3,
+        ..training()
+    };
+    let mut trainer = Trainer::new(&model, &device, &method, &training, &start, &[]).unwrap();
+    trainer.step(&[batch()]).unwrap();
+    trainer.read_steps().unwrap();
+    let divergence = trainer.divergence().unwrap();
+    assert!(
+        divergence.detail.contains("learning_rate_shift"),
+        "{divergence:?}"
+    );
+    assert_eq!(trainer.state().unwrap().shifts.unwrap()[0][0], 0.0);
 }
 
 #[test]
@@ -193,7 +289,7 @@ fn layers_that_are_not_there_are_refused() {
 }
 
 /// Small numbers that differ from place to place.
-fn wavy(model: &Rwkv7, scale: f32) -> TunedState {
+fn wavy(model: &Model, scale: f32) -> TunedState {
     let mut state = TunedState::zero(model.config());
     for (n, value) in state.layers.iter_mut().flatten().enumerate() {
         *value = scale * (0.37 * n as f32).sin();

@@ -4,7 +4,7 @@
 use super::lifted_tests::{literal, methods};
 use super::tests::{model, training};
 use super::*;
-use crate::tuning::spec::{LoraSpec, LossOn, StandardSpec};
+use crate::tuning::spec::{LoraSpec, LossOn, StandardSpec, TunedParts};
 use crate::tuning::train::step_gradients::StepGradients;
 
 /// Texts of 77, 30 and 5 tokens behind token 0, whose answers end them, and one of 41
@@ -38,6 +38,9 @@ fn named(of: &StepGradients) -> Vec<(&'static str, Vec<f32>)> {
         ("loss", read_f32(of.loss.clone()).unwrap()),
         ("S_0", read_f32(of.state.clone()).unwrap()),
     ];
+    if let Some(shifts) = &of.shifts {
+        all.push(("token shifts", read_f32(shifts.clone()).unwrap()));
+    }
     if let Some(lora) = &of.lora {
         let each = lora.each().flat_map(|it| read_f32(it.clone()).unwrap());
         all.push(("adapters", each.collect()));
@@ -77,7 +80,7 @@ fn gap(a: &[f32], b: &[f32], least: f32) -> f32 {
 
 /// A trainer a few steps into its run, so that nothing is zero.
 fn trainer<'a>(
-    model: &'a Rwkv7,
+    model: &'a Model,
     device: &'a Device,
     method: &Method,
     recompute: bool,
@@ -117,6 +120,9 @@ fn check_windows(method: &Method, device: &Device, recompute: bool, lengths: &[u
     let is_trained = |name: &str| name == "S_0" || name == "Z";
     let trained = whole.iter().filter(|(name, _)| is_trained(name));
     assert!(trained.flat_map(|(_, it)| it).any(|x| *x != 0.0));
+    let shifts = whole.iter().find(|(name, _)| *name == "token shifts");
+    assert_eq!(shifts.is_some(), method.shift_rate().is_some());
+    assert!(shifts.is_none_or(|(_, it)| it.iter().any(|x| *x != 0.0)));
     for window in lengths {
         let parts = gradients(&mut trainer, Some(*window));
         assert_eq!(parts.len(), whole.len());
@@ -157,6 +163,24 @@ fn windows_give_the_gradient_of_whole_texts() {
     }
 }
 
+fn with_shifts(layers: crate::tuning::spec::Layers) -> Method {
+    Method::Standard(StandardSpec {
+        layers,
+        tune: TunedParts::S0AndShift,
+        ..StandardSpec::default()
+    })
+}
+
+/// Of the token shifts too, which stand in front of the first window alone.
+#[test]
+fn windows_give_the_gradient_of_token_shifts() {
+    use crate::tuning::spec::Layers;
+    let device = Device::flex();
+    for (layers, recompute) in [(Layers::All, false), (Layers::Only(vec![4, 2]), true)] {
+        check_windows(&with_shifts(layers), &device, recompute, &[16, 48], 1e-6);
+    }
+}
+
 /// Every dynamics, R by every rule, at chosen positions too.
 #[test]
 fn windows_of_lifted_states_give_the_gradients_of_whole_texts() {
@@ -189,6 +213,8 @@ fn windows_on_a_gpu_give_the_gradients_of_whole_texts() {
     let device = Device::wgpu(burn::tensor::DeviceKind::Cpu);
     let all = standard(crate::tuning::spec::Layers::All);
     check_windows(&all, &device, false, &[48], 1e-6);
+    let shifts = with_shifts(crate::tuning::spec::Layers::All);
+    check_windows(&shifts, &device, false, &[48], 1e-6);
     // One that decays, with a trained R.
     check_windows(&methods()[2], &device, false, &[48], 1e-6);
 }
@@ -269,6 +295,7 @@ fn memory_grows_by_the_states_between_windows_alone() {
             precision: Precision::F32,
             branch: None,
             adapters: None,
+            token_shifts: false,
         };
         MemoryEstimate::new(config, &shape)
     };

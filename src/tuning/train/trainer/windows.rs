@@ -8,6 +8,7 @@ use super::Trainer;
 use crate::model::state::Start;
 use crate::model::{CarriedGradients, LossOptions, TapeOptions};
 use crate::tuning::method::lift::Lift;
+use crate::tuning::method::shift::stacked;
 use crate::tuning::train::batch::Batch;
 use crate::tuning::train::distillation::divergence;
 use crate::tuning::train::step_gradients::StepGradients;
@@ -66,6 +67,7 @@ impl Trainer<'_> {
             let tape = TapeOptions {
                 first_layer: self.layers[0],
                 recompute: self.training.activation_checkpointing,
+                token_shifts: self.shifts.is_some(),
             };
             let (x, tape) = self.model.forward_taped(self.tokens(part), state, tape);
             let taught = (part.n_counted() > 0).then(|| taught.pop()).flatten();
@@ -73,7 +75,7 @@ impl Trainer<'_> {
             let at = stretch.moments_at.as_ref().filter(|at| !at.is_empty());
             let n_positions = at.map_or(0, Vec::len);
             let at = at.map(|at| Lift::indices(at, self.device));
-            let gradients = if n_read == 1 {
+            let gradients = if n_read == 1 && self.shifts.is_none() {
                 self.model.backward(tape, dx, at.as_ref())
             } else {
                 let back = behind.take();
@@ -96,7 +98,17 @@ impl Trainer<'_> {
                 Some(total) => total.add(own),
             });
         }
-        total.unwrap_or_else(|| unreachable!("a batch has a window"))
+        let Some(mut total) = total else {
+            unreachable!("a batch has a window")
+        };
+        // The state in front of the first window is what the text starts from.
+        if let (Some(_), Some(front)) = (&self.shifts, behind) {
+            let all = front.token_shifts();
+            let first = self.layers[0];
+            let chosen = self.layers.iter().map(|layer| all[layer - first].clone());
+            total.shifts = Some(stacked(chosen.collect()));
+        }
+        total
     }
 
     /// The teacher's stream of every window that counts a token; none without one.

@@ -27,10 +27,10 @@ pub fn data_ui(ctx: &Context, look: &mut Option<DataPreview>) {
     let mut is_done = false;
     let shown = modal(ctx, "data").show(ctx, |ui| {
         ui.set_width(WIDTH.min(ctx.content_rect().width() - 80.0));
-        ui.heading("Training data");
+        ui.heading(tr!("Training data"));
         weak_small(
             ui,
-            format!("{}, as the tokens that the model sees", open.source),
+            tr!("{}, as the tokens that the model sees", open.source),
         );
         ui.add_space(GAP);
         let height = (ctx.content_rect().height() - 200.0).clamp(160.0, 480.0);
@@ -41,7 +41,7 @@ pub fn data_ui(ctx: &Context, look: &mut Option<DataPreview>) {
                 None => {
                     ui.horizontal(|ui| {
                         ui.add(Spinner::new().size(16.0));
-                        ui.label("Reading the data");
+                        ui.label(tr!("Reading the data"));
                     });
                 }
                 Some(Err(error)) => {
@@ -56,7 +56,11 @@ pub fn data_ui(ctx: &Context, look: &mut Option<DataPreview>) {
         ui.add_space(GAP);
         let is_reading = open.outcome.is_none();
         from_right(ui, |ui| {
-            let text = if is_reading { "Cancel" } else { "Close" };
+            let text = if is_reading {
+                tr!("Cancel")
+            } else {
+                tr!("Close")
+            };
             is_done = ui.button(text).clicked();
         });
     });
@@ -76,13 +80,13 @@ fn preview_ui(ui: &mut Ui, preview: &Preview, shown: &mut usize) {
         n_over_limit,
         ..
     } = preview;
-    ui.label(format!(
-        "{n_examples} examples of {shortest} to {longest} tokens, {n_tokens} in all; the loss counts {n_counted_tokens} of them."
-    ));
+    ui.label(tr!("{n_examples} examples of {shortest} to {longest} tokens, {n_tokens} in all; the loss counts {n_counted_tokens} of them.", n_examples, shortest, longest, n_tokens, n_counted_tokens));
     if *n_over_limit > 0 {
         let warning = palette(ui.visuals()).warning;
-        let text = format!(
-            "! {n_over_limit} examples are longer than the context of {context_limit} tokens and are left out; the numbers above include them. Long texts can cut or split them."
+        let text = tr!(
+            "! {n_over_limit} examples are longer than the context of {context_limit} tokens and are left out; the numbers above include them. Long texts can cut or split them.",
+            n_over_limit,
+            context_limit
         );
         ui.label(RichText::new(text).color(warning));
     }
@@ -138,10 +142,15 @@ fn lengths_ui(ui: &mut Ui, preview: &Preview) {
             FontId::proportional(10.5),
             colours.weak,
         );
-        told.push(format!("{first} to {edge} tokens: {count} examples"));
+        told.push(tr!(
+            "{first} to {edge} tokens: {count} examples",
+            first,
+            edge,
+            count
+        ));
         first = edge + 1;
     }
-    named(&response, Role::Image, "Lengths of the examples");
+    named(&response, Role::Image, tr!("Lengths of the examples"));
     response.on_hover_text(told.join("\n"));
     ui.add_space(6.0);
 }
@@ -152,20 +161,16 @@ fn example_ui(ui: &mut Ui, examples: &[Vec<ShownToken>], shown: &mut usize) {
     };
     *shown = (*shown).min(last);
     ui.horizontal(|ui| {
-        let before = ui.add_enabled(*shown > 0, eframe::egui::Button::new("Back"));
-        if before.on_hover_text("Previous example").clicked() {
+        let before = ui.add_enabled(*shown > 0, eframe::egui::Button::new(tr!("Back")));
+        if before.on_hover_text(tr!("Previous example")).clicked() {
             *shown -= 1;
         }
-        let next = ui.add_enabled(*shown < last, eframe::egui::Button::new("Next"));
-        if next.on_hover_text("Next example").clicked() {
+        let next = ui.add_enabled(*shown < last, eframe::egui::Button::new(tr!("Next")));
+        if next.on_hover_text(tr!("Next example")).clicked() {
             *shown += 1;
         }
         let n_tokens = examples[*shown].len();
-        let text = format!(
-            "Example {} of the first {}, {n_tokens} tokens; tokens that count in the loss are green and underlined",
-            *shown + 1,
-            last + 1
-        );
+        let text = tr!("Example {} of the first {}, {n_tokens} tokens; tokens that count in the loss are green and underlined", *shown + 1, last + 1, n_tokens);
         cut_label(ui, RichText::new(text).small().weak());
     });
     let colours = palette(ui.visuals());
@@ -200,7 +205,7 @@ fn tokens_ui(ui: &mut Ui, tokens: &[ShownToken], mut job: LayoutJob) {
         at < end
     });
     if let Some(bytes) = under.and_then(|(_, token)| token.bytes.as_ref()) {
-        shown.on_hover_text_at_pointer(format!("A part of a character, bytes {bytes}"));
+        shown.on_hover_text_at_pointer(tr!("A part of a character, bytes {bytes}", bytes));
     }
 }
 
@@ -234,7 +239,7 @@ fn tokens_job(tokens: &[ShownToken], colours: &Palette) -> LayoutJob {
     let n_hidden = tokens.len().saturating_sub(MAX_TOKENS);
     for (idx, token) in tokens.iter().enumerate() {
         if n_hidden > 0 && idx == half {
-            let text = format!(" … {n_hidden} tokens … ");
+            let text = tr!(" … {n_hidden} tokens … ", n_hidden);
             let plain = TextFormat::simple(FontId::proportional(12.0), colours.weak);
             job.append(&text, 0.0, plain);
         }
@@ -249,7 +254,7 @@ fn tokens_job(tokens: &[ShownToken], colours: &Palette) -> LayoutJob {
     }
     if tokens.is_empty() {
         let plain = TextFormat::simple(FontId::proportional(12.0), Color32::GRAY);
-        job.append("no token", 0.0, plain);
+        job.append(tr!("no token"), 0.0, plain);
     }
     job
 }
@@ -268,15 +273,15 @@ fn bad_lines_ui(ui: &mut Ui, lines: &[BadLine], n_lines: usize) {
     }
     ui.add_space(GAP);
     let warning = palette(ui.visuals()).warning;
-    let text = format!("! {n_lines} lines cannot be used and are left out");
+    let text = tr!("! {n_lines} lines cannot be used and are left out", n_lines);
     ui.label(RichText::new(text).color(warning));
     for bad in lines.iter().take(MAX_LINES) {
         let name = bad.file.file_name().unwrap_or_default().to_string_lossy();
-        let text = format!("{name}, line {}: {}", bad.line, bad.reason);
+        let text = tr!("{name}, line {}: {}", bad.line, bad.reason, name);
         cut_label(ui, RichText::new(text).small().weak());
     }
     let n_more = n_lines.saturating_sub(MAX_LINES);
     if n_more > 0 {
-        weak_small(ui, format!("and {n_more} more"));
+        weak_small(ui, tr!("and {n_more} more", n_more));
     }
 }

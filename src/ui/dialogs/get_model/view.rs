@@ -24,31 +24,28 @@ pub(crate) fn get_model_ui(
     let mut is_done = false;
     let shown = modal(ctx, "get model").show(ctx, |ui| {
         ui.set_width(640.0);
-        ui.heading("Get a model");
+        ui.heading(tr!("Get a model"));
         ui.horizontal(|ui| {
-            weak_small(ui, format!("Published RWKV-7 checkpoints, {LICENCE}"));
-            ui.hyperlink_to(RichText::new("About these models").small(), PAGE);
+            weak_small(ui, tr!("Published RWKV-7 checkpoints, {LICENCE}", LICENCE));
+            ui.hyperlink_to(RichText::new(tr!("About these models")).small(), PAGE);
         });
         ui.add_space(GAP);
         table_ui(ui, models, room.unwrap_or_default(), &mut actions);
         ui.add_space(GAP);
         let of_device = match room.and_then(Room::usable) {
-            Some(bytes) => format!(
-                "; yellow is more than the {} of the device",
-                gigabytes(bytes)
-            ),
+            Some(bytes) => tr!("; yellow is more than the {} of the device", gigabytes(bytes)),
             None => String::new(),
         };
         let text =
-            format!("F32 to NF4: memory of a step with one example of 1024 tokens, activations recomputed{of_device}");
+            tr!("F32 to NF4: memory of a step with one example of 1024 tokens, activations recomputed{of_device}", of_device);
         weak_small(ui, text);
         ui.add_space(GAP);
         ui.horizontal(|ui| {
-            let label = ui.label("Folder").id;
+            let label = ui.label(tr!("Folder")).id;
             let field = TextEdit::singleline(&mut models.folder).desired_width(f32::INFINITY);
             let field = ui.add_enabled(models.under_way.is_none(), field);
             field.labelled_by(label).on_hover_text(
-                "Where the file goes. A file that was downloaded elsewhere can be put here too",
+                tr!("Where the file goes. A file that was downloaded elsewhere can be put here too"),
             );
         });
         ui.add_space(GAP);
@@ -66,13 +63,13 @@ pub(crate) fn get_model_ui(
         ui.add_space(GAP);
         from_right(ui, |ui| {
             if let Some(under_way) = &models.under_way {
-                let cancel = |ui: &mut Ui| ui.button("Cancel download");
+                let cancel = |ui: &mut Ui| ui.button(tr!("Cancel download"));
                 let button = ui.add_enabled_ui(!under_way.is_cancelled(), cancel).inner;
                 if button.clicked() {
                     actions.push(Action::CancelModel);
                 }
             }
-            if ui.button("Close").clicked() {
+            if ui.button(tr!("Close")).clicked() {
                 is_done = true;
             }
         });
@@ -88,9 +85,9 @@ fn table_ui(ui: &mut Ui, models: &mut ModelDownloads, room: Room, actions: &mut 
     let grid = Grid::new("models").num_columns(8).spacing([18.0, 6.0]);
     grid.show(ui, |ui| {
         for heading in [
-            "Model",
-            "Parameters",
-            "Download",
+            tr!("Model"),
+            tr!("Parameters"),
+            tr!("Download"),
             "F32",
             "BF16",
             "Int8",
@@ -104,7 +101,11 @@ fn table_ui(ui: &mut Ui, models: &mut ModelDownloads, room: Room, actions: &mut 
             ui.label(RichText::new(of.name).strong())
                 .on_hover_text(of.file);
             ui.label(format!("{:.2} B", of.shape.n_params() as f64 / 1e9));
-            let about = if of.bytes.is_some() { "" } else { "about " };
+            let about = if of.bytes.is_some() {
+                ""
+            } else {
+                tr!("about ")
+            };
             ui.label(format!("{about}{}", gigabytes(of.about_bytes())));
             for need in needs(&of.shape, room) {
                 let text = RichText::new(gigabytes(need.bytes));
@@ -116,15 +117,16 @@ fn table_ui(ui: &mut Ui, models: &mut ModelDownloads, room: Room, actions: &mut 
             }
             match models.here(idx) {
                 Some(path) => {
-                    let button = ui.button(format!("Use {}", of.name));
-                    let button = button.on_hover_text("Make it the model of the configuration");
+                    let button = ui.button(tr!("Use {}", of.name));
+                    let button =
+                        button.on_hover_text(tr!("Make it the model of the configuration"));
                     if button.clicked() {
                         actions.push(Action::UseModel(path));
                     }
                 }
                 None => {
                     let is_free = models.under_way.is_none();
-                    let get = |ui: &mut Ui| ui.button(format!("Get {}", of.name));
+                    let get = |ui: &mut Ui| ui.button(tr!("Get {}", of.name));
                     let button = ui.add_enabled_ui(is_free, get).inner;
                     if button.on_hover_text(of.file).clicked() {
                         actions.push(Action::GetModel(of.name));
@@ -141,17 +143,19 @@ fn under_way_ui(ui: &mut Ui, under_way: &UnderWay) {
         name, stage, pace, ..
     } = under_way;
     let (text, share) = match stage {
-        Stage::Asking => ("asking the server".to_owned(), 0.0),
-        Stage::Waiting(reason) => (format!("{reason}; trying again"), 0.0),
+        Stage::Asking => (tr!("asking the server").to_owned(), 0.0),
+        Stage::Waiting(reason) => (tr!("{reason}; trying again", reason), 0.0),
         Stage::Checking(read) => {
             let bytes = part_of_bytes(read.done, read.total);
-            (format!("checking {bytes}"), read.share())
+            (tr!("checking {bytes}", bytes), read.share())
         }
         Stage::Coming(read) => {
             let rate = pace.bytes_per_sec();
-            let rate = rate.map_or(String::new(), |rate| format!(", {:.1} MB/s", rate / 1e6));
+            let rate = rate.map_or(String::new(), |rate| {
+                tr!(", {} MB/s", format_args!("{:.1}", rate / 1e6))
+            });
             let left = pace.secs_left(read.total);
-            let left = left.map_or(String::new(), |secs| format!(", {} left", duration(secs)));
+            let left = left.map_or(String::new(), |secs| tr!(", {} left", duration(secs)));
             let bytes = match read.total {
                 0 => gigabytes(read.done),
                 total => part_of_bytes(read.done, total),
@@ -161,7 +165,7 @@ fn under_way_ui(ui: &mut Ui, under_way: &UnderWay) {
     };
     // A silent server may keep it waiting.
     let text = match under_way.is_cancelled() {
-        true => "cancelling".to_owned(),
+        true => tr!("cancelling").to_owned(),
         false => text,
     };
     ui.label(format!("{name}: {text}"));

@@ -9,6 +9,7 @@ use egui_plot::{
 };
 
 use super::{RateSearch, rounded};
+use crate::language;
 use crate::protocol::fields::MAX_RATE;
 use crate::protocol::fields::field::Field;
 use crate::protocol::fields::range::Range;
@@ -27,22 +28,31 @@ use crate::ui::widgets::numbers::{number, plain};
 
 /// What is said where the configuration was changed since.
 const OF_ANOTHER: &str =
-    "These rates belong to another configuration. Try rates again for the current one.";
+    mark!("These rates belong to another configuration. Try rates again for the current one.");
 const PLOT_HEIGHT: f32 = 170.0;
 /// The names of what is suggested, at the plot and in words.
-const STEEPEST: (&str, &str) = ("steepest", "where the loss falls most steeply");
-const TENTH: (&str, &str) = ("a tenth", "a tenth of the rate at the lowest loss");
+const STEEPEST: (&str, &str) = (
+    mark!("steepest"),
+    mark!("where the loss falls most steeply"),
+);
+const TENTH: (&str, &str) = (
+    mark!("a tenth"),
+    mark!("a tenth of the rate at the lowest loss"),
+);
 
-const FIRST: Field = Field::outside("First rate", "The rate of the first step.")
+const FIRST: Field = Field::outside(mark!("First rate"), mark!("The rate of the first step."))
     .range(Range::above(0.0).up_to(MAX_RATE));
 const LAST: Field = Field::outside(
-    "Last rate",
-    "The rate of the last step. The search ends earlier if the loss diverges.",
+    mark!("Last rate"),
+    mark!("The rate of the last step. The search ends earlier if the loss diverges."),
 )
 .range(Range::above(0.0).up_to(MAX_RATE));
-const STEPS: Field = Field::outside("Steps", "Number of rates to try, one step each.")
-    .unit("steps")
-    .range(Range::whole(MIN_STEPS, MAX_STEPS));
+const STEPS: Field = Field::outside(
+    mark!("Steps"),
+    mark!("Number of rates to try, one step each."),
+)
+.unit(mark!("steps"))
+.range(Range::whole(MIN_STEPS, MAX_STEPS));
 
 /// Draws the dialog, if it is open. `draft` is the configuration that a rate is
 /// for, `progress` the steps done and in all of a search that is under way.
@@ -59,10 +69,10 @@ pub fn rate_ui(
     let mut is_done = false;
     let shown = modal(ctx, "rates").show(ctx, |ui| {
         ui.set_width(460.0);
-        ui.heading("Find a learning rate");
+        ui.heading(tr!("Find a learning rate"));
         weak_small(
             ui,
-            "A short trial raises the rate by the same factor at every step. The state learns fastest where the loss falls most steeply; where the loss is lowest, the rate is almost too large. Nothing is written.",
+            tr!("A short trial raises the rate by the same factor at every step. The state learns fastest where the loss falls most steeply; where the loss is lowest, the rate is almost too large. Nothing is written."),
         );
         ui.add_space(GAP);
         ui.add_enabled_ui(!open.is_on, |ui| {
@@ -80,14 +90,14 @@ pub fn rate_ui(
             _ if open.is_on => {
                 progress_ui(ui, progress);
                 if !is_of_draft {
-                    weak_small(ui, OF_ANOTHER);
+                    weak_small(ui, language::text(OF_ANOTHER));
                 }
             }
             (Some(problem), _) => {
                 weak_small(ui, problem.as_str());
             }
             (None, None) if open.name.is_some() => {
-                weak_small(ui, "Cancelled; no rate was found.");
+                weak_small(ui, tr!("Cancelled; no rate was found."));
             }
             (None, None) => {}
             (None, Some(Err(message))) => {
@@ -102,20 +112,20 @@ pub fn rate_ui(
             from_right(ui, |ui| {
                 if open.is_on {
                     // As large as what it stands in place of.
-                    let button = Button::new("Cancel").min_size(vec2(110.0, CONTROL_HEIGHT + 6.0));
+                    let button = Button::new(tr!("Cancel")).min_size(vec2(110.0, CONTROL_HEIGHT + 6.0));
                     if ui.add(button).clicked() {
                         actions.push(Action::StopFinding);
                     }
-                } else if primary_button(ui, "Try rates", problem.is_none(), 110.0).clicked() {
+                } else if primary_button(ui, tr!("Try rates"), problem.is_none(), 110.0).clicked() {
                     actions.push(Action::FindRate);
                 }
-                let close = ui.button("Close");
-                if close.on_hover_text("Closing does not stop the job").clicked() {
+                let close = ui.button(tr!("Close"));
+                if close.on_hover_text(tr!("Closing does not stop the job")).clicked() {
                     is_done = true;
                 }
                 if matches!(open.outcome, Some(Ok(_))) && !open.is_on {
                     let of = PictureOf::Chart(Chart::Rates);
-                    ui.menu_button("Save", |ui| charts::named_entries_ui(ui, of, "The losses"));
+                    ui.menu_button(tr!("Save"), |ui| charts::named_entries_ui(ui, of, tr!("The losses")));
                 }
             });
         });
@@ -128,12 +138,12 @@ fn progress_ui(ui: &mut Ui, progress: Option<(usize, usize)>) {
     let (share, text) = match progress {
         Some((done, total)) => (
             done as f32 / total.max(1) as f32,
-            format!("{done} of {total} steps"),
+            tr!("{done} of {total} steps", done, total),
         ),
         // Before the first step, or behind what the worker does at the moment.
         None => (
             0.0,
-            "Waiting for the worker or loading the model".to_owned(),
+            tr!("Waiting for the worker or loading the model").to_owned(),
         ),
     };
     ui.add(ProgressBar::new(share).desired_height(6.0));
@@ -149,17 +159,20 @@ fn found_ui(ui: &mut Ui, found: &RateFinding, is_of_draft: bool, of: &str) -> Ve
         still_falls,
         broke,
     } = found;
-    let suggested = [(STEEPEST, *steepest), (TENTH, *tenth_of_lowest)]
-        .map(|(name, rate)| (name, rate.map(rounded)));
+    let suggested =
+        [(STEEPEST, *steepest), (TENTH, *tenth_of_lowest)].map(|((name, words), rate)| {
+            let told = (language::text(name), language::text(words));
+            (told, rate.map(rounded))
+        });
     plot_ui(ui, points, &suggested, of);
     let mut actions = Vec::new();
     for ((_, words), rate) in suggested {
         ui.horizontal(|ui| match rate {
             Some(rate) => {
                 let text = plain(rate);
-                let button = ui.add_enabled(is_of_draft, Button::new("Use it"));
-                named(&button, Role::Button, &format!("Use {text}, {words}"));
-                let hint = "Sets the learning rate of the configuration; the rate of a branch keeps its ratio to it, as in the trial";
+                let button = ui.add_enabled(is_of_draft, Button::new(tr!("Use it")));
+                named(&button, Role::Button, &tr!("Use {text}, {words}", text, words));
+                let hint = tr!("Sets the learning rate of the configuration; the rate of a branch keeps its ratio to it, as in the trial");
                 if button.on_hover_text(hint).clicked() {
                     actions.push(Action::UseRate(rate));
                 }
@@ -167,25 +180,25 @@ fn found_ui(ui: &mut Ui, found: &RateFinding, is_of_draft: bool, of: &str) -> Ve
                 cut_label(ui, words);
             }
             None => {
-                cut_label(ui, RichText::new(format!("Not found: {words}")).weak());
+                cut_label(ui, RichText::new(tr!("Not found: {words}", words)).weak());
             }
         });
     }
     if !is_of_draft {
-        weak_small(ui, OF_ANOTHER);
+        weak_small(ui, language::text(OF_ANOTHER));
     }
     if let Some(why) = broke {
-        weak_small(ui, format!("The trial ended early: {why}."));
+        weak_small(ui, tr!("The trial ended early: {why}.", why));
     }
     if *still_falls {
         weak_small(
             ui,
-            "The loss is still falling at the last rate. Try a larger last rate.",
+            tr!("The loss is still falling at the last rate. Try a larger last rate."),
         );
     }
     weak_small(
         ui,
-        "Both are first guesses. Choose the final rate on the validation split.",
+        tr!("Both are first guesses. Choose the final rate on the validation split."),
     );
     actions
 }
@@ -204,7 +217,10 @@ fn plot_ui(
     let low = smoothed().fold(f64::INFINITY, f64::min);
     let high = smoothed().fold(f64::NEG_INFINITY, f64::max);
     if points.len() < 2 || !(low.is_finite() && high.is_finite()) {
-        weak_small(ui, "The trial ended before there was anything to plot.");
+        weak_small(
+            ui,
+            tr!("The trial ended before there was anything to plot."),
+        );
         return;
     }
     // A single loss may lie far above; what is averaged is in sight.
@@ -213,7 +229,7 @@ fn plot_ui(
     let of = PictureOf::Chart(Chart::Rates);
     let corner = ui.cursor().min;
     charts::origin_ui(ui, of, || {
-        format!("Loss, nats per token, over rates; {data}")
+        tr!("Loss, nats per token, over rates; {data}", data)
     });
     let plot = Plot::new("loss over rates")
         .height(PLOT_HEIGHT)
@@ -233,7 +249,11 @@ fn plot_ui(
         curves(plot, points, colours);
         marks(plot, suggested, top - 0.6 * margin, colours.good);
     });
-    named(&shown.response, Role::Image, "Loss against learning rate");
+    named(
+        &shown.response,
+        Role::Image,
+        tr!("Loss against learning rate"),
+    );
     let whole = Rect::from_min_max(corner, shown.response.rect.max);
     charts::leaves(ui, of, whole, || rates_table(points, data));
     charts::menu(&shown.response, of);
@@ -288,9 +308,9 @@ fn curves(plot: &mut PlotUi<'_>, points: &[RatePoint], colours: &Palette) {
         points.iter().map(place).collect()
     };
     let faint = blend(colours.accent, colours.sunken, 0.45);
-    let each = Points::new("losses", of(|point| point.loss));
+    let each = Points::new(tr!("losses"), of(|point| point.loss));
     plot.points(each.color(faint).radius(2.0).allow_hover(false));
-    let line = Line::new("averaged", of(|point| point.smoothed));
+    let line = Line::new(tr!("averaged"), of(|point| point.smoothed));
     plot.line(line.color(colours.accent).width(2.0).allow_hover(false));
 }
 

@@ -26,10 +26,10 @@ pub fn sampling_ui(ctx: &Context, sampling: &mut Samplings) -> Vec<Action> {
     let mut is_done = false;
     let shown = modal(ctx, "sampling").show(ctx, |ui| {
         ui.set_width(520.0);
-        ui.heading("Training data from the model");
+        ui.heading(tr!("Training data from the model"));
         weak_small(
             ui,
-            "The model answers every question several times. Its right answers, checked with the given ones of the training split, become a training file.",
+            tr!("The model answers every question several times. Its right answers, checked with the given ones of the training split, become a training file."),
         );
         ui.add_space(GAP);
         ui.add_enabled_ui(!is_on, |ui| setup_ui(ui, asked));
@@ -44,8 +44,8 @@ pub fn sampling_ui(ctx: &Context, sampling: &mut Samplings) -> Vec<Action> {
             }
         }
         if let Some(source) = written {
-            let hint = "Make this file the training data of the configuration";
-            if ui.button("Use as training data").on_hover_text(hint).clicked() {
+            let hint = tr!("Make this file the training data of the configuration");
+            if ui.button(tr!("Use as training data")).on_hover_text(hint).clicked() {
                 actions.push(Action::UseData(source.clone()));
                 is_done = true;
             }
@@ -53,19 +53,19 @@ pub fn sampling_ui(ctx: &Context, sampling: &mut Samplings) -> Vec<Action> {
         ui.add_space(GAP);
         from_right(ui, |ui| {
             if is_on {
-                let stop = ui.add_enabled(!is_stopping, eframe::egui::Button::new("Stop"));
-                if stop.on_hover_text("Save the answers so far and stop").clicked() {
+                let stop = ui.add_enabled(!is_stopping, eframe::egui::Button::new(tr!("Stop")));
+                if stop.on_hover_text(tr!("Save the answers so far and stop")).clicked() {
                     actions.push(Action::StopSampling);
                 }
             } else {
                 let has_names = [&asked.questions, &asked.path]
                     .iter()
                     .all(|text| !text.trim().is_empty());
-                if primary_button(ui, "Start sampling", has_names, 130.0).clicked() {
+                if primary_button(ui, tr!("Start sampling"), has_names, 130.0).clicked() {
                     actions.push(Action::Sample);
                 }
             }
-            if ui.button("Close").clicked() {
+            if ui.button(tr!("Close")).clicked() {
                 is_done = true;
             }
             if is_on {
@@ -85,51 +85,51 @@ fn setup_ui(ui: &mut Ui, asked: &mut SamplingSetup) {
         .spacing([16.0, 6.0])
         .show(ui, |ui| {
             let width = 360.0;
-            let label = ui.label("Questions").id;
+            let label = ui.label(tr!("Questions")).id;
             let field = TextEdit::singleline(&mut asked.questions).desired_width(width);
             ui.add(field).labelled_by(label).on_hover_text(
-                "gsm8k, arc, mmlu, winogrande, or a file of prompts with `answer` or `pattern`",
+                tr!("gsm8k, arc, mmlu, winogrande, or a file of prompts with `answer` or `pattern`"),
             );
             ui.end_row();
-            number(ui, "Answers a question", &mut asked.samples, 1..=1024, "");
+            number(ui, tr!("Answers a question"), &mut asked.samples, 1..=1024, "");
             number(
                 ui,
-                "Kept a question",
+                tr!("Kept a question"),
                 &mut asked.keep,
                 1..=1024,
-                "At most so many different right answers of one question",
+                tr!("At most so many different right answers of one question"),
             );
-            let label = ui.label("Temperature").id;
+            let label = ui.label(tr!("Temperature")).id;
             let field = DragValue::new(&mut asked.temperature)
                 .speed(0.01)
                 .range(0.05..=4.0);
             ui.add(field)
                 .labelled_by(label)
-                .on_hover_text("Divisor of the logits; above 1 answers differ more");
+                .on_hover_text(tr!("Divisor of the logits; above 1 answers differ more"));
             ui.end_row();
             let is_benchmark = asked.is_benchmark();
-            ui.add_enabled_ui(is_benchmark, |ui| ui.label("Solved questions in front"));
+            ui.add_enabled_ui(is_benchmark, |ui| ui.label(tr!("Solved questions in front")));
             let shots = DragValue::new(&mut asked.shots).range(0..=32);
             ui.add_enabled(is_benchmark, shots).on_hover_text(
-                "They show the form of answers while the model writes, and are no part of the training file",
+                tr!("They show the form of answers while the model writes, and are no part of the training file"),
             );
             ui.end_row();
             number(
                 ui,
-                "Questions at most",
+                tr!("Questions at most"),
                 &mut asked.limit,
                 0..=10_000_000,
-                "The first so many; 0 is all of them",
+                tr!("The first so many; 0 is all of them"),
             );
             if let Some(state) = &asked.state {
-                ui.label("Who answers");
-                ui.checkbox(&mut asked.uses_state, format!("From the state of {}", state.title));
+                ui.label(tr!("Who answers"));
+                ui.checkbox(&mut asked.uses_state, tr!("From the state of {}", state.title));
                 ui.end_row();
             }
-            let label = ui.label("File").id;
+            let label = ui.label(tr!("File")).id;
             let field = TextEdit::singleline(&mut asked.path).desired_width(width);
             ui.add(field).labelled_by(label).on_hover_text(
-                "All answers and a description are written beside it; the same file goes on",
+                tr!("All answers and a description are written beside it; the same file goes on"),
             );
             ui.end_row();
         });

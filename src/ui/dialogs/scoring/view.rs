@@ -22,33 +22,37 @@ use crate::ui::widgets::controls::{
 use crate::ui::widgets::field_row::{FieldContext, count, optional, row};
 
 const MODEL: Field = Field::outside(
-    "Model",
-    "Whether the run's tuned state or its untuned model is scored.",
+    mark!("Model"),
+    mark!("Whether the run's tuned state or its untuned model is scored."),
 );
 const BENCHMARK: Field = Field::outside(
-    "Benchmark",
-    "The mini sets ship with the program and are not the official benchmarks; official files are read from a folder of yours.",
+    mark!("Benchmark"),
+    mark!(
+        "The mini sets ship with the program and are not the official benchmarks; official files are read from a folder of yours."
+    ),
 );
 const FOLDER: Field = Field::outside(
-    "Official files",
-    "The folder of the files as their authors publish them.",
+    mark!("Official files"),
+    mark!("The folder of the files as their authors publish them."),
 );
 const SPLIT: Field = Field::outside(
     "Split",
-    "Choose settings on the validation split, and report the test split once.",
+    mark!("Choose settings on the validation split, and report the test split once."),
 );
 const ITEMS: Field = Field::outside(
-    "Items",
-    "Number of items, from the start of the split. Fewer are faster and give wider intervals.",
+    mark!("Items"),
+    mark!(
+        "Number of items, from the start of the split. Fewer are faster and give wider intervals."
+    ),
 )
 .symbol("n")
 .range(Range::from(1.0))
-.optional("all", 200.0);
+.optional(mark!("all"), 200.0);
 const FEW_SHOT: Field = Field::outside(
-    "Few-shot examples",
-    "Solved questions before every question.",
+    mark!("Few-shot examples"),
+    mark!("Solved questions before every question."),
 )
-.unit("examples")
+.unit(mark!("examples"))
 .range(Range::whole(0, MAX_FEW_SHOT));
 
 /// Draws the dialog, if it is open. `is_begun` says that the worker is not done
@@ -67,10 +71,10 @@ pub fn score_ui(
     let own = known.filter(|known| open.name.as_ref() == Some(&known.name));
     let shown = modal(ctx, "score").show(ctx, |ui| {
         ui.set_width(440.0);
-        ui.heading("Measure accuracy");
+        ui.heading(tr!("Measure accuracy"));
         weak_small(
             ui,
-            format!("of {}; every item is kept in its folder", open.request.of.0),
+            tr!("of {}; every item is kept in its folder", open.request.of.0),
         );
         ui.add_space(GAP);
         ui.add_enabled_ui(!is_begun, |ui| fields_ui(ui, open, &mut actions));
@@ -93,17 +97,21 @@ pub fn score_ui(
             from_right(ui, |ui| {
                 if is_begun {
                     // As large as what it stands in place of.
-                    let button = Button::new("Stop").min_size(vec2(110.0, CONTROL_HEIGHT + 6.0));
+                    let button =
+                        Button::new(tr!("Stop")).min_size(vec2(110.0, CONTROL_HEIGHT + 6.0));
                     let stop = ui.add(button);
-                    if stop.on_hover_text("Stop; no results are written").clicked() {
+                    if stop
+                        .on_hover_text(tr!("Stop; no results are written"))
+                        .clicked()
+                    {
                         actions.push(Action::StopScoring);
                     }
-                } else if primary_button(ui, "Measure", problem.is_none(), 110.0).clicked() {
+                } else if primary_button(ui, tr!("Measure"), problem.is_none(), 110.0).clicked() {
                     actions.push(Action::Score);
                 }
-                let close = ui.button("Close");
+                let close = ui.button(tr!("Close"));
                 if close
-                    .on_hover_text("Closing does not stop the job")
+                    .on_hover_text(tr!("Closing does not stop the job"))
                     .clicked()
                 {
                     is_done = true;
@@ -126,15 +134,14 @@ fn fields_ui(ui: &mut Ui, open: &mut ScoringDialog, actions: &mut Vec<Action>) {
     } = open;
     if *has_state {
         row(ui, &MODEL, FieldContext::default(), |ui, _| {
-            let models = [(true, "Tuned"), (false, "Untuned")];
+            let models = [(true, tr!("Tuned")), (false, tr!("Untuned"))];
             ui.scope(|ui| choice(ui, &mut request.is_tuned, &models))
                 .response
         });
     }
     row(ui, &BENCHMARK, FieldContext::default(), |ui, _| {
         let mini = Benchmark::ALL.map(|of| ((of, false), of.mini_name().to_owned()));
-        let official =
-            Benchmark::ALL.map(|of| ((of, true), format!("{} (official files)", of.name())));
+        let official = Benchmark::ALL.map(|of| ((of, true), tr!("{} (official files)", of.name())));
         let all: Vec<((Benchmark, bool), &str)> = mini
             .iter()
             .chain(&official)
@@ -153,9 +160,9 @@ fn fields_ui(ui: &mut Ui, open: &mut ScoringDialog, actions: &mut Vec<Action>) {
     }
     row(ui, &SPLIT, FieldContext::default(), |ui, _| {
         let splits = Split::ALL.map(|split| match split {
-            Split::Train => (split, "Train"),
-            Split::Validation => (split, "Validation"),
-            Split::Test => (split, "Test"),
+            Split::Train => (split, tr!("Train")),
+            Split::Validation => (split, tr!("Validation")),
+            Split::Test => (split, tr!("Test")),
         });
         choose::combo(ui, "scored split", &mut request.split, &splits)
     });
@@ -172,14 +179,18 @@ fn progress_ui(ui: &mut Ui, own: Option<&Scoring>) {
         Some(own) if own.total > 0 => (
             own.done as f32 / own.total as f32,
             match secs_at_pace(own.share(), own.since.secs()) {
-                Some(secs) => format!("{:.0}%, {} left", 100.0 * own.share(), duration(secs)),
+                Some(secs) => tr!(
+                    "{}%, {} left",
+                    format_args!("{:.0}", 100.0 * own.share()),
+                    duration(secs)
+                ),
                 None => format!("{:.0}%", 100.0 * own.share()),
             },
         ),
         // Before the first item, or behind what the worker does at the moment.
         Some(_) | None => (
             0.0,
-            "Waiting for the worker or loading the model".to_owned(),
+            tr!("Waiting for the worker or loading the model").to_owned(),
         ),
     };
     ui.add(ProgressBar::new(share).desired_height(6.0));
@@ -189,13 +200,17 @@ fn progress_ui(ui: &mut Ui, own: Option<&Scoring>) {
 fn outcome_ui(ui: &mut Ui, own: &Scoring, actions: &mut Vec<Action>) {
     let colours = palette(ui.visuals());
     let Some((summary, path)) = &own.scored else {
-        weak_small(ui, "Stopped or failed; nothing was written.");
+        weak_small(ui, tr!("Stopped or failed; nothing was written."));
         return;
     };
-    let text = format!("{}, in {:.1} s", score_line(summary), summary.secs);
+    let text = tr!(
+        "{}, in {} s",
+        score_line(summary),
+        format_args!("{:.1}", summary.secs)
+    );
     ui.label(RichText::new(text).color(colours.good));
     weak_small(ui, path.display().to_string());
-    if ui.button("Show in Compare").clicked() {
+    if ui.button(tr!("Show in Compare")).clicked() {
         actions.push(Action::Open(Tab::Compare));
         actions.push(Action::CloseScoring);
     }

@@ -28,10 +28,10 @@ pub(crate) fn import_ui(
     let mut is_done = false;
     let shown = modal(ctx, "import").show(ctx, |ui| {
         ui.set_width(560.0_f32.min(ctx.content_rect().width() - 80.0));
-        ui.heading("Import a state");
+        ui.heading(tr!("Import a state"));
         weak_small(
             ui,
-            "Of another program: .pth (RWKV-PEFT, RWKV-Runner), .st or .state (Ai00, web-rwkv), .safetensors, .bin (rwkv.cpp). Its last two axes can be in either order; the loss of the model shows which.",
+            tr!("Of another program: .pth (RWKV-PEFT, RWKV-Runner), .st or .state (Ai00, web-rwkv), .safetensors, .bin (rwkv.cpp). Its last two axes can be in either order; the loss of the model shows which."),
         );
         ui.add_space(GAP);
         file_ui(ui, open, &mut actions);
@@ -55,23 +55,23 @@ fn buttons_ui(ui: &mut Ui, open: &ImportDialog, actions: &mut Vec<Action>) -> bo
     match &open.found {
         Some((_, Ok(_))) => {
             let can_write = open.orientation.is_some() && has_file;
-            let text = "Import and start from it";
+            let text = tr!("Import and start from it");
             if primary_button(ui, text, can_write, 190.0).clicked() {
                 actions.push(Action::WriteImport);
             }
         }
         Some((_, Err(_))) | None => {
-            if primary_button(ui, "Compare orders", has_file, 130.0).clicked() {
+            if primary_button(ui, tr!("Compare orders"), has_file, 130.0).clicked() {
                 actions.push(Action::CompareState);
             }
         }
     }
-    let is_done = ui.button("Close").clicked();
+    let is_done = ui.button(tr!("Close")).clicked();
     if is_busy {
         ui.add(Spinner::new().size(16.0));
         let text = match open.is_writing {
-            true => "Writing",
-            false => "Comparing when the worker is free",
+            true => tr!("Writing"),
+            false => tr!("Comparing when the worker is free"),
         };
         weak_small(ui, text);
     }
@@ -80,9 +80,9 @@ fn buttons_ui(ui: &mut Ui, open: &ImportDialog, actions: &mut Vec<Action>) -> bo
 
 fn file_ui(ui: &mut Ui, open: &mut ImportDialog, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
-        let label = ui.label("State file").id;
+        let label = ui.label(tr!("State file")).id;
         from_right(ui, |ui| {
-            if ui.button("Choose…").clicked() {
+            if ui.button(tr!("Choose…")).clicked() {
                 actions.push(Action::Choose(PathFor::ImportedState));
             }
             let mut file = open.file.clone();
@@ -97,14 +97,12 @@ fn file_ui(ui: &mut Ui, open: &mut ImportDialog, actions: &mut Vec<Action>) {
 fn texts_ui(ui: &mut Ui, open: &mut ImportDialog, draft: &RunSpec) {
     let before = open.on_data;
     ui.horizontal_wrapped(|ui| {
-        ui.label("Compare on");
-        ui.radio_value(&mut open.on_data, false, "a built-in text")
-            .on_hover_text("One text, only a hint");
-        let name = format!("the training data, {}", data_name(draft));
+        ui.label(tr!("Compare on"));
+        ui.radio_value(&mut open.on_data, false, tr!("a built-in text"))
+            .on_hover_text(tr!("One text, only a hint"));
+        let name = tr!("the training data, {}", data_name(draft));
         ui.radio_value(&mut open.on_data, true, name)
-            .on_hover_text(format!(
-                "Choose this if the configuration has data like that which the state was tuned on; {MIN_TEXTS} or more texts can show the orientation"
-            ));
+            .on_hover_text(tr!("Choose this if the configuration has data like that which the state was tuned on; {MIN_TEXTS} or more texts can show the orientation", MIN_TEXTS));
     });
     if before != open.on_data {
         open.forget();
@@ -114,13 +112,15 @@ fn texts_ui(ui: &mut Ui, open: &mut ImportDialog, draft: &RunSpec) {
 fn leading_ui(ui: &mut Ui, open: &mut ImportDialog) {
     let before = open.leading;
     ui.horizontal_wrapped(|ui| {
-        ui.label("Leading token");
-        ui.radio_value(&mut open.leading, None, "as the file says")
-            .on_hover_text("Nothing where the file does not say it, as in most trainers");
+        ui.label(tr!("Leading token"));
+        ui.radio_value(&mut open.leading, None, tr!("as the file says"))
+            .on_hover_text(tr!(
+                "Nothing where the file does not say it, as in most trainers"
+            ));
         for leading in LeadingToken::ALL {
             let name = Choice::name(&leading);
             ui.radio_value(&mut open.leading, Some(leading), name)
-                .on_hover_text("The leading token of the training texts");
+                .on_hover_text(tr!("The leading token of the training texts"));
         }
     });
     if before != open.leading {
@@ -133,7 +133,9 @@ fn found_ui(ui: &mut Ui, open: &mut ImportDialog) {
         None => {
             weak_small(
                 ui,
-                "Compare shows the loss from zero, from the state as it is and from the state transposed. Nothing is written before you choose.",
+                tr!(
+                    "Compare shows the loss from zero, from the state as it is and from the state transposed. Nothing is written before you choose."
+                ),
             );
         }
         Some((_, Err(reason))) => {
@@ -155,27 +157,27 @@ fn found_ui(ui: &mut Ui, open: &mut ImportDialog) {
 
 fn losses_ui(ui: &mut Ui, evidence: &Evidence) {
     let of = match evidence.is_built_in {
-        true => "loss on the built-in text".to_owned(),
-        false => format!("loss on {} texts", evidence.n_texts),
+        true => tr!("loss on the built-in text").to_owned(),
+        false => tr!("loss on {} texts", evidence.n_texts),
     };
     Grid::new("losses of a state")
         .spacing([20.0, 4.0])
         .striped(true)
         .show(ui, |ui| {
-            for heading in ["start", of.as_str(), "better than zero by"] {
+            for heading in [tr!("start"), of.as_str(), tr!("better than zero by")] {
                 ui.label(RichText::new(heading).small().weak());
             }
             ui.end_row();
             let gain = |orientation| interval(evidence.gain(orientation));
             for (name, loss, gain) in [
-                ("zero, the untuned model", evidence.zero, String::new()),
+                (tr!("zero, the untuned model"), evidence.zero, String::new()),
                 (
-                    "the state as it is: value, key",
+                    tr!("the state as it is: value, key"),
                     evidence.value_key,
                     gain(Orientation::ValueKey),
                 ),
                 (
-                    "the state transposed: key, value",
+                    tr!("the state transposed: key, value"),
                     evidence.key_value,
                     gain(Orientation::KeyValue),
                 ),
@@ -200,11 +202,11 @@ fn decision_ui(ui: &mut Ui, finding: &ImportFinding) {
     let colours = palette(ui.visuals());
     let (text, colour) = match finding.decision {
         Decision::Declared(of) => (
-            format!("The file says that its axes are {}.", of.name()),
+            tr!("The file says that its axes are {}.", of.name()),
             colours.good,
         ),
         Decision::ByConvention(convention) => (
-            format!(
+            tr!(
                 "Every {} holds {}.",
                 convention.format,
                 convention.orientation.name()
@@ -212,11 +214,11 @@ fn decision_ui(ui: &mut Ui, finding: &ImportFinding) {
             colours.good,
         ),
         Decision::ByTexts(of) => (
-            format!("The texts indicate that its axes are {}.", of.name()),
+            tr!("The texts indicate that its axes are {}.", of.name()),
             colours.good,
         ),
         Decision::Contradicted { convention, found } => (
-            format!(
+            tr!(
                 "Every {} holds {}, but the texts indicate {}. Choose {} if the texts are like the data that the state was tuned on.",
                 convention.format,
                 convention.orientation.name(),
@@ -226,8 +228,9 @@ fn decision_ui(ui: &mut Ui, finding: &ImportFinding) {
             colours.warning,
         ),
         Decision::Unknown => (
-            format!(
-                "Neither the file nor its format states the orientation. Compare on {MIN_TEXTS} or more texts like its training data, or choose: RWKV-PEFT and RWKV-Runner write value, key; Ai00 and web-rwkv write key, value."
+            tr!(
+                "Neither the file nor its format states the orientation. Compare on {MIN_TEXTS} or more texts like its training data, or choose: RWKV-PEFT and RWKV-Runner write value, key; Ai00 and web-rwkv write key, value.",
+                MIN_TEXTS
             ),
             colours.warning,
         ),
@@ -240,13 +243,13 @@ fn decision_ui(ui: &mut Ui, finding: &ImportFinding) {
 
 fn choice_ui(ui: &mut Ui, open: &mut ImportDialog) {
     ui.horizontal_wrapped(|ui| {
-        ui.label("Import it");
+        ui.label(tr!("Import it"));
         let chosen = &mut open.orientation;
-        ui.radio_value(chosen, Some(Orientation::ValueKey), "as it is");
-        ui.radio_value(chosen, Some(Orientation::KeyValue), "transposed");
+        ui.radio_value(chosen, Some(Orientation::ValueKey), tr!("as it is"));
+        ui.radio_value(chosen, Some(Orientation::KeyValue), tr!("transposed"));
     });
     ui.horizontal(|ui| {
-        let label = ui.label("Write to").id;
+        let label = ui.label(tr!("Write to")).id;
         let field = TextEdit::singleline(&mut open.output).desired_width(f32::INFINITY);
         ui.add(field).labelled_by(label);
     });

@@ -52,18 +52,18 @@ pub(super) fn settings_ui(ui: &mut Ui, run: &Run, store: &RunStore, actions: &mu
             let name = parent.title().to_owned();
             (name, spec_difference(&[&parent.spec, &run.spec]))
         }
-        None => ("Default".to_owned(), from_defaults(&run.spec)),
+        None => (tr!("Default").to_owned(), from_defaults(&run.spec)),
     };
-    group_title(ui, "Settings that differ");
+    group_title(ui, tr!("Settings that differ"));
     parents_ui(ui, &parents, actions);
     if differences.is_empty() {
-        weak_small(ui, "None.");
+        weak_small(ui, tr!("None."));
     } else {
         Grid::new("settings that differ")
             .spacing([18.0, 2.0])
             .show(ui, |ui| {
-                ui.label(RichText::new("Setting").small().weak());
-                for title in [&of_other, "This run"] {
+                ui.label(RichText::new(tr!("Setting")).small().weak());
+                for title in [of_other.as_str(), tr!("This run")] {
                     within(ui, VALUE_WIDTH, |ui| {
                         cut_label(ui, RichText::new(title).small().weak())
                     });
@@ -83,23 +83,31 @@ pub(super) fn settings_ui(ui: &mut Ui, run: &Run, store: &RunStore, actions: &mu
 
 /// Says which runs it comes from, with a way to each.
 fn parents_ui(ui: &mut Ui, parents: &Parents<'_>, actions: &mut Vec<Action>) {
-    let mut parent = |text: &str, of: &Run| {
+    let mut parent = |text: String, of: &Run| {
         ui.horizontal_wrapped(|ui| {
-            weak_small(ui, format!("{text} “{}”.", of.title()));
-            let show = ui.small_button("Show details");
+            weak_small(ui, text);
+            let show = ui.small_button(tr!("Show details"));
             if show.on_hover_text(&of.id.0).clicked() {
                 actions.push(Action::OpenDetails(of.id.clone()));
             }
         });
     };
     if let Some(of) = parents.made_of {
-        parent("The run was begun with the settings of", of);
+        let title = of.title();
+        parent(
+            tr!("The run was begun with the settings of “{title}”.", title),
+            of,
+        );
     }
     if let Some(of) = parents.started_from {
-        parent("The run started from the state of", of);
+        let of_other = of.title();
+        parent(
+            tr!("The run started from the state of “{of_other}”.", of_other),
+            of,
+        );
     }
     if let Some(id) = parents.gone {
-        let text = format!(
+        let text = tr!(
             "The run was begun with the settings of {}, which is not in this folder any more.",
             id.0
         );

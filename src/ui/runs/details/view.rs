@@ -62,20 +62,20 @@ pub(crate) fn details_ui(
         ui.add_space(GAP / 2.0);
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
-                is_done = ui.button("Close").clicked();
-                let again = ui.button("Run again with changes");
+                is_done = ui.button(tr!("Close")).clicked();
+                let again = ui.button(tr!("Run again with changes"));
                 if again
-                    .on_hover_text("Copy its settings into the configuration")
+                    .on_hover_text(tr!("Copy its settings into the configuration"))
                     .clicked()
                 {
                     actions.push(Action::UseSpecOf(run.id.clone()));
                     is_done = true;
                 }
-                if ui.button("Edit the note").clicked() {
+                if ui.button(tr!("Edit the note")).clicked() {
                     actions.push(Action::EditLabels(run.id.clone()));
                     is_done = true;
                 }
-                if ui.button("Open folder").clicked() {
+                if ui.button(tr!("Open folder")).clicked() {
                     actions.push(Action::Reveal(run.folder.clone()));
                 }
             });
@@ -97,13 +97,20 @@ fn summary_ui(ui: &mut Ui, run: &Run, actions: &mut Vec<Action>) {
                 ui.label(value);
                 ui.end_row();
             };
-            row("Folder", shown(&run.folder).to_string());
+            row(tr!("Folder"), shown(&run.folder).to_string());
             row(
-                "Steps",
-                format!("{} of {}", run.step, run.spec.training.steps),
+                tr!("Steps"),
+                tr!("{} of {}", run.step, run.spec.training.steps),
             );
             if let Some((step, loss)) = run.best_validation() {
-                row("Validation loss", format!("{loss:.4} at step {step}"));
+                row(
+                    tr!("Validation loss"),
+                    tr!(
+                        "{loss} at step {step}",
+                        loss = format_args!("{loss:.4}"),
+                        step
+                    ),
+                );
             }
             for (phase, summary) in &run.evaluations {
                 if let Some(accuracy) = headline(run, *phase) {
@@ -113,12 +120,12 @@ fn summary_ui(ui: &mut Ui, run: &Run, actions: &mut Vec<Action>) {
                 }
             }
             if !run.labels.tags.is_empty() {
-                row("Tags", run.labels.tags_text());
+                row(tr!("Tags"), run.labels.tags_text());
             }
         });
     if !run.labels.note.trim().is_empty() {
         ui.add_space(GAP / 2.0);
-        group_title(ui, "Note");
+        group_title(ui, tr!("Note"));
         markdown_ui(ui, &run.labels.note);
     }
     for text in run.notes.iter().cloned() {
@@ -128,8 +135,8 @@ fn summary_ui(ui: &mut Ui, run: &Run, actions: &mut Vec<Action>) {
     if let Ok(line) = command_line(&run.spec) {
         ui.add_space(GAP / 2.0);
         ui.horizontal(|ui| {
-            group_title(ui, "Command line");
-            if ui.small_button("Copy").clicked() {
+            group_title(ui, tr!("Command line"));
+            if ui.small_button(tr!("Copy")).clicked() {
                 actions.push(Action::CopyText(line.clone()));
             }
         });
@@ -140,7 +147,7 @@ fn summary_ui(ui: &mut Ui, run: &Run, actions: &mut Vec<Action>) {
 
 fn files_ui(ui: &mut Ui, content: &FolderContent) {
     let n_files = content.files.len() + content.n_more;
-    CollapsingHeader::new(format!("{n_files} files"))
+    CollapsingHeader::new(tr!("{n_files} files", n_files))
         .default_open(false)
         .show(ui, |ui| {
             Grid::new("files of a run")
@@ -153,7 +160,7 @@ fn files_ui(ui: &mut Ui, content: &FolderContent) {
                     }
                 });
             if content.n_more > 0 {
-                weak_small(ui, format!("and {} more", content.n_more));
+                weak_small(ui, tr!("and {} more", content.n_more));
             }
         });
 }
@@ -162,11 +169,11 @@ fn files_ui(ui: &mut Ui, content: &FolderContent) {
 fn log_ui(ui: &mut Ui, content: &FolderContent, search: &mut String) {
     ui.add_space(GAP / 2.0);
     ui.horizontal(|ui| {
-        group_title(ui, "Log");
+        group_title(ui, tr!("Log"));
         let field = TextEdit::singleline(search)
-            .hint_text("Search the log")
+            .hint_text(tr!("Search the log"))
             .desired_width(200.0);
-        ui.add(field).accessible_name("Search the log");
+        ui.add(field).accessible_name(tr!("Search the log"));
     });
     let wanted = search.to_lowercase();
     let has_it = |line: &&String| wanted.is_empty() || line.to_lowercase().contains(&wanted);
@@ -177,8 +184,8 @@ fn log_ui(ui: &mut Ui, content: &FolderContent, search: &mut String) {
         .map(String::as_str)
         .collect();
     let text = match (content.log.is_empty(), found.is_empty()) {
-        (true, _) => "The run has written no log.".to_owned(),
-        (false, true) => "No line has that.".to_owned(),
+        (true, _) => tr!("The run has written no log.").to_owned(),
+        (false, true) => tr!("No line has that.").to_owned(),
         (false, false) => {
             let newest = found.len().saturating_sub(MAX_LINES);
             found[newest..].join("\n")
@@ -186,7 +193,7 @@ fn log_ui(ui: &mut Ui, content: &FolderContent, search: &mut String) {
     };
     ui.label(RichText::new(text).monospace().small());
     if content.is_cut || found.len() > MAX_LINES {
-        weak_small(ui, "Earlier lines are in log.txt in its folder.");
+        weak_small(ui, tr!("Earlier lines are in log.txt in its folder."));
     }
 }
 

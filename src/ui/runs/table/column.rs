@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::value::Value;
 use crate::format::{duration, number};
+use crate::language;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::fields;
 use crate::protocol::fields::slot::Number;
@@ -110,23 +111,29 @@ impl Column {
     /// Its whole name.
     pub fn name(&self) -> Cow<'static, str> {
         match self {
-            Self::Name => "Run".into(),
-            Self::Status => "Status".into(),
-            Self::Sweep => "Sweep".into(),
-            Self::Method => "Method".into(),
-            Self::Data => "Data".into(),
-            Self::Steps => "Steps done".into(),
-            Self::Time => "Time".into(),
-            Self::Tokens => "Tokens".into(),
-            Self::Tags => "Tags".into(),
-            Self::Accuracy(EvaluationPhase::After) => "Accuracy, tuned".into(),
-            Self::Accuracy(EvaluationPhase::Before) => "Accuracy, untuned".into(),
-            Self::Accuracy(EvaluationPhase::FewShot) => "Accuracy, few-shot".into(),
-            Self::HeldOutLoss => "Held-out loss".into(),
+            Self::Name => tr!("Run").into(),
+            Self::Status => tr!("Status").into(),
+            Self::Sweep => tr!("Sweep").into(),
+            Self::Method => tr!("Method").into(),
+            Self::Data => tr!("Data").into(),
+            Self::Steps => tr!("Steps done").into(),
+            Self::Time => tr!("Time").into(),
+            Self::Tokens => tr!("Tokens").into(),
+            Self::Tags => tr!("Tags").into(),
+            Self::Accuracy(EvaluationPhase::After) => tr!("Accuracy, tuned").into(),
+            Self::Accuracy(EvaluationPhase::Before) => tr!("Accuracy, untuned").into(),
+            Self::Accuracy(EvaluationPhase::FewShot) => tr!("Accuracy, few-shot").into(),
+            Self::HeldOutLoss => tr!("Held-out loss").into(),
             Self::Last(metric) => {
                 // As in "Last state norm", for fields are called so too.
                 let title = metric.title();
-                format!("Last {}{}", title[..1].to_lowercase(), &title[1..]).into()
+                let rest = title
+                    .char_indices()
+                    .nth(1)
+                    .map_or("", |(at, _)| &title[at..]);
+                let first = title.chars().next().map(char::to_lowercase);
+                let first: String = first.into_iter().flatten().collect();
+                tr!("Last {}{}", first, rest).into()
             }
             Self::Field(path) => match fields::find(path) {
                 Some(field) => field.name().into(),
@@ -138,21 +145,23 @@ impl Column {
     /// What it shows, in a sentence.
     pub fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Name => "The name, or the title that the run was given".into(),
-            Self::Status => "What the run does, or how it ended".into(),
-            Self::Sweep => "The sweep that the run is a part of".into(),
-            Self::Method => "What is tuned".into(),
-            Self::Data => "What the state is tuned on".into(),
-            Self::Steps => "Steps done".into(),
-            Self::Time => "The time of all steps, without scoring".into(),
-            Self::Tokens => "Tokens that all steps computed".into(),
-            Self::Tags => "The tags of the run".into(),
-            Self::Accuracy(_) => {
+            Self::Name => tr!("The name, or the title that the run was given").into(),
+            Self::Status => tr!("What the run does, or how it ended").into(),
+            Self::Sweep => tr!("The sweep that the run is a part of").into(),
+            Self::Method => tr!("What is tuned").into(),
+            Self::Data => tr!("What the state is tuned on").into(),
+            Self::Steps => tr!("Steps done").into(),
+            Self::Time => tr!("The time of all steps, without scoring").into(),
+            Self::Tokens => tr!("Tokens that all steps computed").into(),
+            Self::Tags => tr!("The tags of the run").into(),
+            Self::Accuracy(_) => tr!(
                 "With its 95% interval (Wilson), and over seeds with that of the mean (Student's t)"
-                    .into()
+            )
+            .into(),
+            Self::HeldOutLoss => {
+                tr!("The lowest loss on held-out examples, in nats per token").into()
             }
-            Self::HeldOutLoss => "The lowest loss on held-out examples, in nats per token".into(),
-            Self::Last(metric) => format!("The newest value, {}", metric.unit()).into(),
+            Self::Last(metric) => tr!("The newest value, {}", metric.unit()).into(),
             Self::Field(path) => path.clone().into(),
         }
     }
@@ -209,7 +218,7 @@ impl Column {
             Self::Name => Value::text(run.title()),
             Self::Status => Value::text(status_text(run)),
             Self::Sweep => Value::text(sweep.unwrap_or_default()),
-            Self::Method => Value::text(MethodKind::of(&run.spec.method).name()),
+            Self::Method => Value::text(language::text(MethodKind::of(&run.spec.method).name())),
             Self::Data => Value::text(data_name(&run.spec)),
             Self::Steps => Value::number(run.step as f64, run.step.to_string()),
             Self::Time => {

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::column::Column;
+use crate::language::{Language, chosen, in_english};
 use crate::protocol::fields;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::run::Run;
@@ -58,9 +59,12 @@ impl Filter {
             return true;
         }
         let mut spec = run.spec.clone();
-        self.terms
-            .iter()
-            .all(|term| term.keeps(run, sweep, &mut spec))
+        // What the user reads, or the English that files and the help have.
+        let is_english = chosen() == Language::English;
+        self.terms.iter().all(|term| {
+            term.keeps(run, sweep, &mut spec)
+                || !is_english && in_english(|| term.keeps(run, sweep, &mut spec))
+        })
     }
 }
 
@@ -145,7 +149,10 @@ fn column_named(name: &str) -> Option<Column> {
 
 fn other_column(name: &str) -> Option<Column> {
     let mut metrics = Metric::SMALL.into_iter();
-    if let Some(metric) = metrics.find(|of| of.title().to_lowercase().replace(' ', "-") == name) {
+    if let Some(metric) = metrics.find(|of| {
+        let title = in_english(|| of.title());
+        title.to_lowercase().replace(' ', "-") == name
+    }) {
         return Some(Column::Last(metric));
     }
     let paths = || fields::all().map(|field| field.path);

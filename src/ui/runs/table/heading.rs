@@ -101,7 +101,7 @@ fn column_ui(ui: &mut Ui, column: &Column, cell: Rect, settings: &mut TableSetti
     let name = column.name();
     let id = ui.scope_id().with(("column", &name));
     let response = ui.interact(cell, id, Sense::click());
-    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Sort by {name}")));
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, tr!("Sort by {name}", name)));
     if response.clicked() {
         settings.sort_by(column);
     }
@@ -144,7 +144,7 @@ fn column_ui(ui: &mut Ui, column: &Column, cell: Rect, settings: &mut TableSetti
 /// What can be done with a column.
 fn menu_ui(response: &Response, column: &Column, settings: &mut TableSettings) {
     response.context_menu(|ui| {
-        for (name, is_falling) in [("Sort rising", false), ("Sort falling", true)] {
+        for (name, is_falling) in [(tr!("Sort rising"), false), (tr!("Sort falling"), true)] {
             if ui.button(name).clicked() {
                 settings.sort = Some((column.clone(), is_falling));
                 ui.close();
@@ -153,13 +153,13 @@ fn menu_ui(response: &Response, column: &Column, settings: &mut TableSettings) {
         if *column == Column::Name {
             return;
         }
-        for (name, by) in [("Move to the left", -1), ("Move to the right", 1)] {
+        for (name, by) in [(tr!("Move to the left"), -1), (tr!("Move to the right"), 1)] {
             if ui.button(name).clicked() {
                 settings.shift(column, by);
                 ui.close();
             }
         }
-        if ui.button("Hide the column").clicked() {
+        if ui.button(tr!("Hide the column")).clicked() {
             settings.toggle(column);
             ui.close();
         }

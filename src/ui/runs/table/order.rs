@@ -12,6 +12,7 @@ use super::column::Column;
 use super::filter::Filter;
 use super::settings::{GroupBy, TableSettings};
 use super::value::Value;
+use crate::language::chosen;
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::protocol::fields::choice::Choice as _;
 use crate::report::contender::without_seed;
@@ -94,7 +95,10 @@ impl Rows {
         settings: &TableSettings,
         sweeps: Sweeps<'_>,
     ) -> Option<Duration> {
-        let wanted = (store.revision(), hash(&(settings, sweeps.n_known)));
+        let wanted = (
+            store.revision(),
+            hash(&(settings, sweeps.n_known, chosen())),
+        );
         if self.made_of == Some(wanted) {
             return None;
         }
@@ -347,9 +351,9 @@ fn caption(store: &RunStore) -> String {
     let words = of.iter().map(|((benchmark, split), (least, most))| {
         let n = match least == most {
             true => format!("n = {least}"),
-            false => format!("n = {least} to {most}"),
+            false => tr!("n = {least} to {most}", least, most),
         };
-        format!("{benchmark}, {split} split, {n}")
+        tr!("{benchmark}, {split} split, {n}", benchmark, split, n)
     });
     words.collect::<Vec<_>>().join("; ")
 }

@@ -8,6 +8,7 @@ use eframe::egui::{
 use super::heading::{PAD, Places};
 use super::order::{Row, RowKey};
 use super::value::Value;
+use crate::language;
 use crate::runs::run::Run;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shared::tab::Tab;
@@ -122,11 +123,11 @@ fn row_name(drawn: &Drawn<'_>) -> String {
     let n_runs = drawn.row.runs.len();
     match (&drawn.row.key, drawn.run) {
         (RowKey::Group(name), _) => {
-            let name = if name.is_empty() { "None" } else { name };
-            format!("{name}, {n_runs} run{}", if n_runs == 1 { "" } else { "s" })
+            let name = if name.is_empty() { tr!("None") } else { name };
+            tr!("{name}, {n} run" | "{name}, {n} runs" % n_runs, name)
         }
-        (RowKey::Seeds(_), Some(run)) => format!("{n_runs} seeds of {}", run.title()),
-        (RowKey::Seeds(_), None) => format!("{n_runs} seeds"),
+        (RowKey::Seeds(_), Some(run)) => tr!("{n_runs} seeds of {}", run.title(), n_runs),
+        (RowKey::Seeds(_), None) => tr!("{n_runs} seeds", n_runs),
         (RowKey::Run(id), None) => id.0.clone(),
         (RowKey::Run(_), Some(run)) => run.title().to_owned(),
     }
@@ -135,9 +136,9 @@ fn row_name(drawn: &Drawn<'_>) -> String {
 /// The same for those who do not see it.
 fn spoken(name: &str, drawn: &Drawn<'_>) -> String {
     match &drawn.row.key {
-        RowKey::Group(_) => format!("Group {name}"),
-        RowKey::Seeds(_) => format!("Row {name}"),
-        RowKey::Run(_) => format!("Row of {name}"),
+        RowKey::Group(_) => tr!("Group {name}", name),
+        RowKey::Seeds(_) => tr!("Row {name}", name),
+        RowKey::Run(_) => tr!("Row of {name}", name),
     }
 }
 
@@ -229,9 +230,9 @@ fn triangle(painter: &eframe::egui::Painter, at: Pos2, is_open: bool, colour: Co
 
 /// The views that a row leads to, and what their buttons say.
 const VIEWS: [(Tab, &str); 3] = [
-    (Tab::Tune, "Curves"),
-    (Tab::States, "States"),
-    (Tab::Items, "Items"),
+    (Tab::Tune, mark!("Curves")),
+    (Tab::States, mark!("States")),
+    (Tab::Items, mark!("Items")),
 ];
 
 /// Whether the keyboard stands at the row or at one of its buttons.
@@ -255,9 +256,9 @@ fn buttons_ui(ui: &mut Ui, seen: Rect, ground: Color32, name: &str, id: Id) -> O
     inner.shrink_clip_rect(room);
     inner.spacing_mut().item_spacing.x = 4.0;
     // From the left, as the Tab key goes through them.
-    for (tab, text) in VIEWS {
+    for (tab, text) in VIEWS.map(|(tab, text)| (tab, language::text(text))) {
         let button = inner.add(Button::new(text).small());
-        let name = format!("{text} of {name}");
+        let name = tr!("{text} of {name}", text, name);
         button.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
         if button.on_hover_text(tab.purpose()).clicked() {
             asked = Some(tab);

@@ -26,10 +26,10 @@ impl GroupBy {
     /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Nothing => "No groups",
-            Self::Sweep => "By sweep",
-            Self::Method => "By method",
-            Self::Data => "By data",
+            Self::Nothing => tr!("No groups"),
+            Self::Sweep => tr!("By sweep"),
+            Self::Method => tr!("By method"),
+            Self::Data => tr!("By data"),
         }
     }
 }

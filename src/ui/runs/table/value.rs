@@ -58,7 +58,7 @@ impl Value {
         }
         let numbers: Vec<f64> = values.iter().filter_map(|of| of.number).collect();
         let Some(mean) = mean_interval95(&numbers).filter(|mean| mean.mean.is_finite()) else {
-            return Self::text(format!("{} values", values.len()));
+            return Self::text(tr!("{} values", values.len()));
         };
         let digits = match first.estimate {
             Some(_) => Some(3),

@@ -13,6 +13,7 @@ use super::order::{Row, RowKey, Rows, Sweeps};
 use super::row::{Done, Drawn, ROW_HEIGHT, row_id, row_ui};
 use super::settings::{GroupBy, TableSettings};
 use super::value::Value;
+use crate::language;
 use crate::protocol::event::RunId;
 use crate::report::{Cell, Table};
 use crate::runs::RunStore;
@@ -42,8 +43,8 @@ pub(crate) fn run_table_ui(
     } = workspace;
     let mut actions = Vec::new();
     if store.runs().is_empty() {
-        let advice = "Every run has a row here, with the columns that you choose.";
-        empty_state(ui, "No runs yet", advice);
+        let advice = tr!("Every run has a row here, with the columns that you choose.");
+        empty_state(ui, tr!("No runs yet"), advice);
         return actions;
     }
     toolbar_ui(ui, table, store, sweeps, &mut actions);
@@ -59,8 +60,8 @@ pub(crate) fn run_table_ui(
     if rows.rows.is_empty() {
         let is_reading = rows.n_runs == 0 && settings.filter.trim().is_empty();
         match is_reading {
-            true => empty_state(ui, "Reading runs", "The rows are put in order."),
-            false => empty_state(ui, "No matching runs", FILTER_HELP),
+            true => empty_state(ui, tr!("Reading runs"), tr!("The rows are put in order.")),
+            false => empty_state(ui, tr!("No matching runs"), language::text(FILTER_HELP)),
         }
         return actions;
     }
@@ -81,7 +82,9 @@ pub(crate) fn run_table_ui(
 }
 
 /// What can be typed into the filter.
-const FILTER_HELP: &str = "Words that a run has in its name, tags, status, method, data or sweep, and conditions such as accuracy>0.5, loss<0.4, seed=1, learning_rate>=0.2, method=lifted";
+const FILTER_HELP: &str = mark!(
+    "Words that a run has in its name, tags, status, method, data or sweep, and conditions such as accuracy>0.5, loss<0.4, seed=1, learning_rate>=0.2, method=lifted"
+);
 
 fn toolbar_ui(
     ui: &mut Ui,
@@ -93,11 +96,11 @@ fn toolbar_ui(
     ui.horizontal_wrapped(|ui| {
         let settings = &mut table.settings;
         let field = TextEdit::singleline(&mut settings.filter)
-            .hint_text("Filter, as in accuracy>0.5")
+            .hint_text(tr!("Filter, as in accuracy>0.5"))
             .desired_width(170.0);
         let field = ui.add(field);
-        field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Filter the table"));
-        field.on_hover_text(FILTER_HELP);
+        field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr!("Filter the table")));
+        field.on_hover_text(language::text(FILTER_HELP));
         let width = 96.0;
         let groups = ComboBox::from_id_salt("groups of the table")
             .width(width)
@@ -111,30 +114,30 @@ fn toolbar_ui(
         });
         groups
             .response
-            .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Groups of the table"));
-        ui.checkbox(&mut settings.folds_seeds, "Means over seeds")
-            .on_hover_text("Runs that differ in their seed alone are one row: the mean with its 95% interval over seeds (Student's t)");
+            .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, tr!("Groups of the table")));
+        ui.checkbox(&mut settings.folds_seeds, tr!("Means over seeds"))
+            .on_hover_text(tr!("Runs that differ in their seed alone are one row: the mean with its 95% interval over seeds (Student's t)"));
         columns_ui(ui, table);
-        ui.menu_button("Save", |ui| {
+        ui.menu_button(tr!("Save"), |ui| {
             let RunTable { settings, rows, .. } = &mut *table;
-            if ui.button("The rows as a table…").clicked() {
+            if ui.button(tr!("The rows as a table…")).clicked() {
                 let saved = saved(rows, settings, store, sweeps);
                 actions.push(Action::SaveTable(Box::new(saved), "runs".into()));
                 ui.close();
             }
-            if ui.button("This view as PNG or SVG…").clicked() {
+            if ui.button(tr!("This view as PNG or SVG…")).clicked() {
                 actions.push(Action::SavePicture(PictureOf::View(Tab::Table)));
                 ui.close();
             }
         })
         .response
-        .on_hover_text("As .csv, .json, .tex, .md or .txt, or as a picture");
+        .on_hover_text(tr!("As .csv, .json, .tex, .md or .txt, or as a picture"));
         let n_runs = table.rows.n_runs;
         let all = store.runs().len();
         from_right(ui, |ui| {
             weak_small(ui, match n_runs == all {
-                true => format!("{all} runs"),
-                false => format!("{n_runs} of {all} runs"),
+                true => tr!("{all} runs", all),
+                false => tr!("{n_runs} of {all} runs", n_runs, all),
             });
         });
     });
@@ -149,13 +152,13 @@ fn columns_ui(ui: &mut Ui, table: &mut RunTable) {
         ..
     } = table;
     let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
-    MenuButton::new("Columns").config(config).ui(ui, |ui| {
+    MenuButton::new(tr!("Columns")).config(config).ui(ui, |ui| {
         ui.set_width(240.0);
         let field = TextEdit::singleline(column_search)
-            .hint_text("Search columns")
+            .hint_text(tr!("Search columns"))
             .desired_width(f32::INFINITY);
         let field = ui.add(field);
-        field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Search columns"));
+        field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr!("Search columns")));
         focus_first(ui, &field);
         let wanted = column_search.trim().to_lowercase();
         let height = COLUMNS_HEIGHT.min(ui.ctx().content_rect().height() - 220.0);
@@ -177,7 +180,7 @@ fn columns_ui(ui: &mut Ui, table: &mut RunTable) {
                     }
                 }
             });
-        if ui.button("Default columns").clicked() {
+        if ui.button(tr!("Default columns")).clicked() {
             settings.columns = TableSettings::default().columns;
         }
     });
@@ -366,7 +369,7 @@ fn moved(
 /// What the accuracies are of.
 fn caption_ui(ui: &mut Ui, rows: &Rows) {
     if !rows.caption.is_empty() {
-        let text = format!("Accuracy of {}, with 95% intervals", rows.caption);
+        let text = tr!("Accuracy of {}, with 95% intervals", rows.caption);
         let text = eframe::egui::RichText::new(text).small().weak();
         crate::ui::widgets::controls::cut_label(ui, text);
     }

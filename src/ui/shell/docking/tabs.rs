@@ -75,24 +75,20 @@ fn menu_ui(ui: &mut Ui, tab: Tab, is_so: [bool; 3]) -> Option<Action> {
         }
     };
     for side in Side::ALL {
-        entry(
-            ui,
-            &format!("Show {}", side.words()),
-            Action::Put(tab, side),
-        );
+        entry(ui, &tr!("Show {}", side.words()), Action::Put(tab, side));
     }
     if is_split {
         if can_close {
-            entry(ui, "Close the view", Action::CloseView(tab));
+            entry(ui, tr!("Close the view"), Action::CloseView(tab));
         }
-        entry(ui, "Show only one view", Action::JoinViews);
+        entry(ui, tr!("Show only one view"), Action::JoinViews);
     }
     ui.separator();
     let picture = Action::SavePicture(PictureOf::View(tab));
     if is_shown {
-        entry(ui, "Save a picture of the view…", picture);
+        entry(ui, tr!("Save a picture of the view…"), picture);
     }
-    entry(ui, "Reset the layout", Action::ResetLayout);
+    entry(ui, tr!("Reset the layout"), Action::ResetLayout);
     asked
 }
 
@@ -136,7 +132,7 @@ impl<F: FnMut(&mut Ui, Tab)> Docked<F> {
         let at = pos2(rect.right() - CROSS / 2.0 - 2.0, rect.center().y);
         let rect = Rect::from_center_size(at, vec2(CROSS, CROSS));
         let cross = ui.interact(rect, id.with("close"), Sense::click());
-        named(&cross, Role::Button, &format!("Close {}", tab.name()));
+        named(&cross, Role::Button, &tr!("Close {}", tab.name()));
         let colours = palette(ui.visuals());
         let is_meant = cross.hovered() || cross.has_focus();
         let colour = if is_meant {
@@ -151,7 +147,7 @@ impl<F: FnMut(&mut Ui, Tab)> Docked<F> {
         ui.painter()
             .text(at, Align2::CENTER_CENTER, "×", font, colour);
         cross
-            .on_hover_text("Close this view. Its name at the top opens it again")
+            .on_hover_text(tr!("Close this view. Its name at the top opens it again"))
             .clicked()
     }
 }
@@ -204,7 +200,7 @@ impl<F: FnMut(&mut Ui, Tab)> Behavior<Tab> for Docked<F> {
         let width = name.size().x + 2.0 * SPACE + if state.active { CROSS - 6.0 } else { 0.0 };
         let (_, rect) = ui.allocate_space(vec2(width, ui.available_height()));
         let response = ui.interact(rect, id, Sense::click_and_drag());
-        let title = format!("{}, tab", tab.name());
+        let title = tr!("{}, tab", tab.name());
         response
             .widget_info(|| WidgetInfo::selected(Role::Button, true, state.active, title.as_str()));
         if !state.is_being_dragged {
@@ -224,7 +220,7 @@ impl<F: FnMut(&mut Ui, Tab)> Behavior<Tab> for Docked<F> {
                 [self.can_close, self.is_split, state.active],
             ));
         });
-        let hint = format!(
+        let hint = tr!(
             "{}. Drag it to move the view, or right-click for a menu",
             tab.purpose()
         );

@@ -2,6 +2,7 @@
 
 use eframe::egui::Context;
 
+use crate::language::{self, Language};
 use crate::persist::presets::PRESETS;
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
@@ -20,8 +21,8 @@ use crate::ui::widgets::status_mark::status_word;
 /// Runs that are listed among the entries.
 const MAX_RUNS: usize = 200;
 /// Why something cannot be done.
-const NO_RUN: &str = "no run is selected";
-const ONE_PLACE: &str = "only one view is shown";
+const NO_RUN: &str = mark!("no run is selected");
+const ONE_PLACE: &str = mark!("only one view is shown");
 
 /// Something that can be done, or why not just now.
 pub(super) struct Entry {
@@ -53,14 +54,14 @@ pub(super) fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &PaletteContext<'_
     let mut entries = Entries(Vec::new());
     for (shortcut, action) in listed_shortcuts(on) {
         entries.0.push(Entry {
-            text: shortcut.what.into(),
+            text: language::text(shortcut.what).into(),
             keys: ctx.format_shortcut(&shortcut.keys),
             action,
         });
     }
     if let Some((name, can_go_on)) = listed.sweep {
         let go_on = Action::Sweep(SweepAction::GoOn { retry: false });
-        entries.add_if(format!("Continue the sweep {name}"), can_go_on, go_on);
+        entries.add_if(tr!("Continue the sweep {name}", name), can_go_on, go_on);
     }
     entries.add_views(listed.dock);
     entries.add_pictures(ctx, listed.dock);
@@ -68,15 +69,18 @@ pub(super) fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &PaletteContext<'_
     entries.add_files(on);
     entries.add_run(on, listed.can_undelete);
     for [path, name, value] in listed.fields {
-        entries.add(
-            format!("Go to the field {name}, {path} = {value}"),
-            Action::GoToField(path.clone()),
+        let text = tr!(
+            "Go to the field {name}, {path} = {value}",
+            name,
+            path,
+            value
         );
+        entries.add(text, Action::GoToField(path.clone()));
     }
     for run in on.store.runs().iter().rev().take(MAX_RUNS) {
         let word = status_word(&run.status).to_lowercase();
         entries.add(
-            format!("Show the run {}, {word}", run.title()),
+            tr!("Show the run {}, {word}", run.title(), word),
             Action::Select(run.id.clone()),
         );
     }
@@ -109,30 +113,30 @@ impl Entries {
     /// Panels, and where views stand.
     fn add_views(&mut self, dock: &Dock) {
         let panels = [
-            ("the list of runs", SidePanel::Runs),
-            ("the configuration", SidePanel::Form),
-            ("the log", SidePanel::Log),
+            (tr!("the list of runs"), SidePanel::Runs),
+            (tr!("the configuration"), SidePanel::Form),
+            (tr!("the log"), SidePanel::Log),
         ];
         for (name, panel) in panels {
-            self.add(format!("Show or hide {name}"), Action::TogglePanel(panel));
+            self.add(tr!("Show or hide {name}", name), Action::TogglePanel(panel));
         }
         let is_split = dock.is_split();
         for tab in Tab::ALL {
             for side in Side::ALL {
-                let text = format!("Show {} {}", tab.name(), side.words());
+                let text = tr!("Show {} {}", tab.name(), side.words());
                 self.add(text, Action::Put(tab, side));
             }
             let can_close = match (is_split, dock.has(tab)) {
-                (_, false) => Err("it is closed"),
+                (_, false) => Err(tr!("it is closed")),
                 (false, true) => Err(ONE_PLACE),
                 (true, true) => Ok(()),
             };
-            let text = format!("Close the view {}", tab.name());
+            let text = tr!("Close the view {}", tab.name());
             self.add_if(text, can_close, Action::CloseView(tab));
         }
         let can_join = if is_split { Ok(()) } else { Err(ONE_PLACE) };
-        self.add_if("Show only one view", can_join, Action::JoinViews);
-        self.add("Reset the layout", Action::ResetLayout);
+        self.add_if(tr!("Show only one view"), can_join, Action::JoinViews);
+        self.add(tr!("Reset the layout"), Action::ResetLayout);
     }
 
     /// What leaves the window as a picture or as numbers.
@@ -140,16 +144,15 @@ impl Entries {
         let shown = charts::shown(ctx);
         let can = |is_there: bool| match is_there {
             true => Ok(()),
-            false => Err("it is not on the screen"),
+            false => Err(tr!("it is not on the screen")),
         };
         let seen = |of: PictureOf| can(is_placed(ctx, of));
-        self.add(
-            "Save a picture of the window",
-            Action::SavePicture(PictureOf::Window),
-        );
+        let window = PictureOf::Window;
+        let text = tr!("Save a picture of {}", window.words());
+        self.add(text, Action::SavePicture(window));
         for tab in Tab::ALL {
             let of = PictureOf::View(tab);
-            let text = format!("Save a picture of {}", of.words());
+            let text = tr!("Save a picture of {}", of.words());
             self.add_if(text, can(dock.shows(tab)), Action::SavePicture(of));
         }
         let plots = Metric::ALL.map(PictureOf::Plot);
@@ -160,13 +163,13 @@ impl Entries {
         for of in known.clone().chain(others) {
             let words = of.words();
             let picture = Action::SavePicture(of);
-            self.add_if(format!("Save a picture of {words}"), seen(of), picture);
+            self.add_if(tr!("Save a picture of {}", words), seen(of), picture);
             if let PictureOf::Plot(metric) = of {
-                let text = format!("Save {words} as SVG");
+                let text = tr!("Save {} as SVG", words);
                 self.add_if(text, seen(of), Action::SaveSvg(metric));
             }
             let numbers = Action::SaveChartNumbers(of);
-            let text = format!("Save the numbers of {words}");
+            let text = tr!("Save the numbers of {}", words);
             self.add_if(text, can(shown.contains(&of)), numbers);
         }
     }
@@ -176,20 +179,24 @@ impl Entries {
         for metric in Metric::ALL {
             let title = metric.title();
             let text = match layouts.now.find(metric) {
-                Some(_) => format!("Remove the chart {title}"),
-                None => format!("Add the chart {title}"),
+                Some(_) => tr!("Remove the chart {title}", title),
+                None => tr!("Add the chart {title}", title),
             };
             self.add(text, Action::Arrange(ChartChange::Toggle(metric)));
         }
         let current = layouts.current();
         let can_use = |name: &str| match current == Some(name) {
-            true => Err("the charts are arranged so"),
+            true => Err(tr!("the charts are arranged so")),
             false => Ok(()),
         };
         let reset = Action::Arrange(ChartChange::Use(None));
-        self.add_if("Use the default layout of the charts", can_use(""), reset);
+        self.add_if(
+            tr!("Use the default layout of the charts"),
+            can_use(""),
+            reset,
+        );
         for name in layouts.saved.keys() {
-            let text = format!("Use the layout {name} of the charts");
+            let text = tr!("Use the layout {name} of the charts", name);
             let change = ChartChange::Use(Some(name.clone()));
             self.add_if(text, can_use(name), Action::Arrange(change));
         }
@@ -197,25 +204,39 @@ impl Entries {
 
     /// Presets, files and models.
     fn add_files(&mut self, on: &ActsOn<'_>) {
+        let english = Action::SetLanguage(Some(Language::English));
+        self.add("Use English", english);
+        let chinese = Action::SetLanguage(Some(Language::Chinese));
+        self.add(tr!("Use Chinese"), chinese);
         for (name, _) in PRESETS {
-            self.add(format!("Use the preset {name}"), Action::UsePreset(name));
+            let text = tr!("Use the preset {name}", name);
+            self.add(text, Action::UsePreset(name));
         }
         let plain = [
-            ("Copy the configuration as RON", Action::CopyRon),
-            ("Copy the sweep as RON", Action::CopySweepRon),
-            ("Open a sweep as RON", Action::Choose(PathFor::OpenSweep)),
-            ("Save the sweep as RON", Action::Choose(PathFor::SaveSweep)),
-            ("Preview the training data", Action::LookAtData),
-            ("Sample training data from a model", Action::OpenSampling),
-            ("Find a learning rate", Action::OpenRateSearch),
-            ("Get a published model", Action::OpenModels),
-            ("Choose a model", Action::Choose(PathFor::Checkpoint)),
+            (tr!("Copy the configuration as RON"), Action::CopyRon),
+            (tr!("Copy the sweep as RON"), Action::CopySweepRon),
             (
-                "Choose the folder of a model",
+                tr!("Open a sweep as RON"),
+                Action::Choose(PathFor::OpenSweep),
+            ),
+            (
+                tr!("Save the sweep as RON"),
+                Action::Choose(PathFor::SaveSweep),
+            ),
+            (tr!("Preview the training data"), Action::LookAtData),
+            (
+                tr!("Sample training data from a model"),
+                Action::OpenSampling,
+            ),
+            (tr!("Find a learning rate"), Action::OpenRateSearch),
+            (tr!("Get a published model"), Action::OpenModels),
+            (tr!("Choose a model"), Action::Choose(PathFor::Checkpoint)),
+            (
+                tr!("Choose the folder of a model"),
                 Action::Choose(PathFor::CheckpointFolder),
             ),
-            ("Import a state of another program", Action::OpenImport),
-            ("Save diagnostics", Action::SaveDiagnostics(None)),
+            (tr!("Import a state of another program"), Action::OpenImport),
+            (tr!("Save diagnostics"), Action::SaveDiagnostics(None)),
         ];
         for (text, action) in plain {
             self.add(text, action);
@@ -227,70 +248,84 @@ impl Entries {
             Ok(())
         };
         let report = Action::SaveReport(selected.clone());
-        self.add_if("Save a report of the selected runs", has_some, report);
+        self.add_if(tr!("Save a report of the selected runs"), has_some, report);
         let numbers = Action::SaveNumbers(selected.clone());
-        self.add_if("Save all metrics of the selected runs", has_some, numbers);
+        self.add_if(
+            tr!("Save all metrics of the selected runs"),
+            has_some,
+            numbers,
+        );
     }
 
     /// What can be done with the run that buttons act on.
     fn add_run(&mut self, on: &ActsOn<'_>, can_undelete: bool) {
         let run = on.selection.focused().and_then(|id| on.store.get(id));
         // Without a run there is one to name.
-        let title = run.map_or("the selected run", Run::title);
+        let title = run.map_or(tr!("the selected run"), Run::title);
         let id = || run.map_or_else(|| RunId(String::new()), |run| run.id.clone());
         let is_there = run.map(|_| ()).ok_or(NO_RUN);
         let is_over = match run {
-            Some(run) if !run.status.is_over() => Err("the run is not over"),
+            Some(run) if !run.status.is_over() => Err(tr!("the run is not over")),
             _ => is_there,
         };
         let has_state = match run {
-            Some(run) if run.exported.is_empty() => Err("the run has no saved state yet"),
+            Some(run) if run.exported.is_empty() => Err(tr!("the run has no saved state yet")),
             _ => is_there,
         };
         let entries = [
-            ("Show the details of", is_there, Action::OpenDetails(id())),
             (
-                "Edit name, tags and note of",
+                tr!("Show the details of {title}", title),
+                is_there,
+                Action::OpenDetails(id()),
+            ),
+            (
+                tr!("Edit name, tags and note of {title}", title),
                 is_there,
                 Action::EditLabels(id()),
             ),
-            ("Run again", is_there, Action::RunAgain(id())),
-            ("Run again with changes", is_there, Action::UseSpecOf(id())),
-            ("Pin as the baseline", is_there, Action::Pin(Some(id()))),
             (
-                "Measure the accuracy of",
+                tr!("Run {title} again", title),
+                is_there,
+                Action::RunAgain(id()),
+            ),
+            (
+                tr!("Run {title} again with changes", title),
+                is_there,
+                Action::UseSpecOf(id()),
+            ),
+            (
+                tr!("Pin {title} as the baseline", title),
+                is_there,
+                Action::Pin(Some(id())),
+            ),
+            (
+                tr!("Measure the accuracy of {title}", title),
                 is_over,
                 Action::OpenScoring(id()),
             ),
-            ("Export the state of", has_state, Action::OpenExport(id())),
             (
-                "Start from the state of",
+                tr!("Export the state of {title}", title),
+                has_state,
+                Action::OpenExport(id()),
+            ),
+            (
+                tr!("Start from the state of {title}", title),
                 has_state,
                 Action::StartFrom(id()),
             ),
-            ("Mix the state of", has_state, Action::OpenMix(id())),
-            (
-                "Copy as a command line",
-                is_there,
-                Action::CopyCommandLineOf(id()),
-            ),
         ];
         for (text, can_be_done, action) in entries {
-            let text = match text.ends_with("of") {
-                true => format!("{text} {title}"),
-                false => format!("{text}: {title}"),
-            };
             self.add_if(text, can_be_done, action);
         }
         let deleted = match can_undelete {
             true => Ok(()),
-            false => Err("no run was deleted"),
+            false => Err(tr!("no run was deleted")),
         };
-        self.add_if("Restore the deleted runs", deleted, Action::Undelete);
+        self.add_if(tr!("Restore the deleted runs"), deleted, Action::Undelete);
         let pinned = match on.selection.baseline {
             Some(_) => Ok(()),
-            None => Err("no run is pinned"),
+            None => Err(tr!("no run is pinned")),
         };
-        self.add_if("Unpin the baseline", pinned, Action::Pin(None));
+        self.add_if(tr!("Unpin the baseline"), pinned, Action::Pin(None));
     }
 }

@@ -1,34 +1,38 @@
-//! The whole model: embedding, blocks, head.
+//! The whole model: embedding, layers, head.
 
 use burn::tensor::{Device, Int, Tensor};
 
 use super::ModelConfig;
-use super::block::Block;
 use super::checkpoint::Checkpoint;
+use super::config::{Architecture, DeltaNetSettings};
+use super::layer::Layer;
 use super::linear::{linear, rows, tokens as per_token};
 use super::loader::{BytesRead, Loader};
+use super::norm::Norm;
+use super::pass::Keep;
 use super::precision::{Precision, Role};
 use super::state::ModelState;
-use super::time_mix::Keep;
 use crate::error::Result;
 use crate::kernels::matrix::Matrix;
 use crate::kernels::norm::LayerNorm;
 
-/// An RWKV-7 model on a device.
+/// A recurrent model of any architecture on a device.
 #[derive(Debug, Clone)]
-pub struct Rwkv7 {
+pub struct Model {
     config: ModelConfig,
     precision: Precision,
     /// [V, C].
     embedding: Matrix,
-    ln0: LayerNorm,
-    pub(super) blocks: Vec<Block>,
-    pub(super) ln_out: LayerNorm,
+    /// Behind the embedding, in RWKV-7.
+    ln0: Option<LayerNorm>,
+    pub(super) layers: Vec<Layer>,
+    /// In front of the head.
+    pub(super) ln_out: Norm,
     /// [V, C].
     pub(super) head: Matrix,
 }
 
-impl Rwkv7 {
+impl Model {
     /// [`Self::load_stored`] in 32 bits.
     ///
     /// # Errors
@@ -56,22 +60,41 @@ impl Rwkv7 {
     ) -> Result<Self> {
         let config = ModelConfig::from_checkpoint(checkpoint)?;
         let mut loader = Loader::new(checkpoint, &config, device, precision, progress);
-        let embedding = loader.matrix("emb.weight", Role::Table)?;
-        let ln0 = loader.layer_norm("blocks.0.ln0")?;
-        let blocks = (0..config.n_layer)
-            .map(|layer| loader.block(layer, &config))
-            .collect::<Result<_>>()?;
-        let ln_out = loader.layer_norm("ln_out")?;
-        let head = loader.matrix("head.weight", Role::Head)?;
-        Ok(Self {
-            config,
-            precision,
-            embedding,
-            ln0,
-            blocks,
-            ln_out,
-            head,
-        })
+        let model = match config.architecture {
+            Architecture::Rwkv7 => {
+                let embedding = loader.matrix("emb.weight", Role::Table)?;
+                let ln0 = loader.layer_norm("blocks.0.ln0")?;
+                let blocks = (0..config.n_layer)
+                    .map(|layer| Ok(Layer::Rwkv7(Box::new(loader.block(layer, &config)?))));
+                Self {
+                    embedding,
+                    ln0: Some(ln0),
+                    layers: blocks.collect::<Result<_>>()?,
+                    ln_out: Norm::Layer(Box::new(loader.layer_norm("ln_out")?)),
+                    head: loader.matrix("head.weight", Role::Head)?,
+                    config,
+                    precision,
+                }
+            }
+            Architecture::GatedDeltaNet => {
+                let settings = DeltaNetSettings::of(checkpoint)?;
+                let embedding = loader.matrix("model.embeddings.weight", Role::Table)?;
+                let blocks = (0..config.n_layer).map(|layer| {
+                    let block = loader.delta_block(layer, settings)?;
+                    Ok(Layer::DeltaNet(Box::new(block)))
+                });
+                Self {
+                    embedding,
+                    ln0: None,
+                    layers: blocks.collect::<Result<_>>()?,
+                    ln_out: Norm::Rms(Box::new(loader.rms_norm("model.norm.weight", settings)?)),
+                    head: loader.matrix("lm_head.weight", Role::Head)?,
+                    config,
+                    precision,
+                }
+            }
+        };
+        Ok(model)
     }
 
     /// The model's dimensions.
@@ -115,10 +138,10 @@ impl Rwkv7 {
     pub fn stream(&self, tokens: Tensor<2, Int>, state: ModelState) -> (Tensor<3>, ModelState) {
         let mut x = self.embed(tokens);
         let mut v_first = None;
-        let mut layers = Vec::with_capacity(self.blocks.len());
-        for (block, state) in self.blocks.iter().zip(state.layers) {
-            let output = block.forward(x, v_first, state, Keep::Nothing);
-            (x, v_first) = (output.x, Some(output.v_first));
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for (layer, state) in self.layers.iter().zip(state.layers) {
+            let output = layer.forward(x, v_first, state, Keep::Nothing);
+            (x, v_first) = (output.x, output.v_first);
             layers.push(output.state);
         }
         (x, ModelState { layers })
@@ -128,6 +151,10 @@ impl Rwkv7 {
     pub(super) fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [n_batch, n_tokens] = ids.dims();
         let x = self.embedding.rows(ids.reshape([n_batch * n_tokens]));
-        per_token(self.ln0.forward(x), n_batch)
+        let x = match &self.ln0 {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        per_token(x, n_batch)
     }
 }

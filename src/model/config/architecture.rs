@@ -1,0 +1,55 @@
+//! The architectures that can be run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::checkpoint::Checkpoint;
+
+/// What kind of recurrent model it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Architecture {
+    /// RWKV-7 (x070).
+    #[default]
+    Rwkv7,
+    /// Gated DeltaNet, as fla's `GatedDeltaNetForCausalLM` has it.
+    GatedDeltaNet,
+}
+
+impl Architecture {
+    /// The name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rwkv7 => "RWKV-7",
+            Self::GatedDeltaNet => "Gated DeltaNet",
+        }
+    }
+
+    /// The name in files: `model_type` of a `config.json`, `arch` of s0-tuning.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Rwkv7 => "rwkv7",
+            Self::GatedDeltaNet => "gated_deltanet",
+        }
+    }
+
+    /// The one with this name in files.
+    pub fn by_key(key: &str) -> Option<Self> {
+        [Self::Rwkv7, Self::GatedDeltaNet]
+            .into_iter()
+            .find(|one| one.key() == key)
+    }
+
+    /// That of a checkpoint: by its `config.json`, or by the tensors that no other
+    /// has. All else is read as RWKV-7, whose reader says what it is instead.
+    pub fn of(checkpoint: &Checkpoint) -> Self {
+        let model_type = checkpoint
+            .model_config()
+            .and_then(|it| it.get("model_type"));
+        let says_so = model_type.is_some_and(|it| it == Self::GatedDeltaNet.key());
+        let has = |part: &str| checkpoint.names().any(|name| name.ends_with(part));
+        if says_so || has(".attn.A_log") && has(".attn.q_conv1d.weight") {
+            Self::GatedDeltaNet
+        } else {
+            Self::Rwkv7
+        }
+    }
+}

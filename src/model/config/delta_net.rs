@@ -1,0 +1,330 @@
+//! Gated DeltaNet: its dimensions by its tensors, and what no tensor says by its
+//! `config.json` (fla, `models/gated_deltanet/configuration_gated_deltanet.py`).
+
+use serde_json::Value;
+
+use super::{Architecture, HEAD_SIZES, MAX_LAYERS, ModelConfig, listed};
+use crate::error::{Error, Result};
+use crate::model::checkpoint::{Checkpoint, shown};
+
+/// Tokens that a convolution reads.
+pub(super) const CONV_TAPS: usize = 4;
+
+const EMBEDDING: &str = "model.embeddings.weight";
+const HEAD: &str = "lm_head.weight";
+
+/// What no shape says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::model) struct Settings {
+    /// Added to the mean of the squares in every RMSNorm.
+    pub norm_epsilon: f64,
+    /// The largest rate beta.
+    pub largest_rate: f32,
+}
+
+impl Settings {
+    /// Reads and checks what `config.json` beside the weights says.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it is missing, or says what cannot be run.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
+        let refuse = |key: &str, reason: &str| {
+            Error::input(checkpoint.file(), format!("config.json, {key}"), reason)
+        };
+        let Some(config) = checkpoint.model_config() else {
+            let reason = "is missing; a Gated DeltaNet needs its config.json in the same folder, for the epsilon of its norms is in no tensor";
+            return Err(Error::input(checkpoint.file(), "config.json", reason));
+        };
+        let get = |key: &str| config.get(key).filter(|value| !value.is_null());
+        let is_false = |key: &str| get(key) == Some(&Value::Bool(false));
+        let is_true = |key: &str| get(key) == Some(&Value::Bool(true));
+        let number = |key: &str| get(key).and_then(Value::as_u64);
+        if get("attn").is_some_and(|attn| attn != &Value::Bool(false)) {
+            let reason = "lists attention layers, so the model is a hybrid, which Gosling does not run; use a model of Gated DeltaNet layers alone";
+            return Err(refuse("attn", reason));
+        }
+        if is_true("tie_word_embeddings") {
+            let reason = "is true: the head is tied to the embedding; save the model with its own lm_head.weight";
+            return Err(refuse("tie_word_embeddings", reason));
+        }
+        for key in ["use_gate", "use_short_conv"] {
+            if is_false(key) {
+                let reason = "is false; Gosling runs Gated DeltaNet with its gate and its short convolutions";
+                return Err(refuse(key, reason));
+            }
+        }
+        if number("conv_size").is_some_and(|taps| taps != CONV_TAPS as u64) {
+            return Err(refuse("conv_size", "is not 4, which is what Gosling runs"));
+        }
+        if let Some(act) = get("hidden_act")
+            && act != "swish"
+            && act != "silu"
+        {
+            return Err(refuse(
+                "hidden_act",
+                "is not swish, which is what Gosling runs",
+            ));
+        }
+        let heads = (number("num_heads"), number("num_v_heads"));
+        if let (Some(heads), Some(value_heads)) = heads
+            && heads != value_heads
+        {
+            let reason = format!(
+                "is {value_heads}, but num_heads is {heads}; Gosling runs as many value heads as heads"
+            );
+            return Err(refuse("num_v_heads", &reason));
+        }
+        // fla's own default where the key is absent.
+        let norm_epsilon = get("norm_eps").map_or(Some(1e-6), Value::as_f64);
+        let Some(norm_epsilon) = norm_epsilon.filter(|it| (0.0..1.0).contains(it)) else {
+            return Err(refuse("norm_eps", "must be a number from 0 to 1"));
+        };
+        Ok(Self {
+            norm_epsilon,
+            largest_rate: if is_true("allow_neg_eigval") {
+                2.0
+            } else {
+                1.0
+            },
+        })
+    }
+}
+
+/// Reads the dimensions and checks every tensor of the model against them.
+///
+/// # Errors
+/// [`Error::Input`] with all tensors that are missing, unknown or of another shape,
+/// and with what Gosling does not run.
+pub(super) fn read(checkpoint: &Checkpoint) -> Result<ModelConfig> {
+    let refuse = |reason: String| Error::input(checkpoint.file(), "tensors", reason);
+    if let Some(name) = checkpoint.names().find(|name| name.contains(".self_attn.")) {
+        return Err(refuse(format!(
+            "{} is of an attention layer, so the model is a hybrid, which Gosling does not run",
+            shown(name)
+        )));
+    }
+    Settings::of(checkpoint)?;
+    let n_layer = n_layer(checkpoint).map_err(refuse)?;
+    let shape = |name: &str| {
+        let missing = || refuse(format!("{name} is missing"));
+        checkpoint
+            .tensor(name)
+            .map(|it| it.shape)
+            .ok_or_else(missing)
+    };
+    let pair = |name: &str| match *shape(name)? {
+        [first, second] => Ok([first, second]),
+        ref other => Err(refuse(format!("{name} is {other:?}, wanted a matrix"))),
+    };
+    let vector = |name: &str| match *shape(name)? {
+        [len] => Ok(len),
+        ref other => Err(refuse(format!("{name} is {other:?}, wanted a vector"))),
+    };
+    let [vocab_size, n_embd] = pair(EMBEDDING)?;
+    let n_head = vector("model.layers.0.attn.A_log")?;
+    let n_value = vector("model.layers.0.attn.o_norm.weight")?;
+    let [key_width, _] = pair("model.layers.0.attn.q_proj.weight")?;
+    let [n_ffn, _] = pair("model.layers.0.mlp.gate_proj.weight")?;
+    let n_key = key_width.checked_div(n_head).unwrap_or(0);
+    if n_key != n_value {
+        return Err(refuse(format!(
+            "keys have {n_key} channels a head and values {n_value}; Gosling runs Gated DeltaNet with as many of both"
+        )));
+    }
+    if !HEAD_SIZES.contains(&n_value) {
+        return Err(refuse(format!(
+            "the head size is {n_value}; Gosling runs {HEAD_SIZES:?}"
+        )));
+    }
+    let config = ModelConfig {
+        architecture: Architecture::GatedDeltaNet,
+        n_layer,
+        n_embd,
+        n_head,
+        head_size: n_value,
+        vocab_size,
+        n_ffn,
+        decay_rank: 0,
+        iclr_rank: 0,
+        value_rank: 0,
+        gate_rank: 0,
+    };
+    let problems = config.wrong_tensors(checkpoint);
+    match problems.is_empty() {
+        true => Ok(config),
+        false => Err(refuse(listed(&problems))),
+    }
+}
+
+/// The highest layer index plus one.
+fn n_layer(checkpoint: &Checkpoint) -> Result<usize, String> {
+    let index_of = |name: &str| -> Option<usize> {
+        let (index, _) = name.strip_prefix("model.layers.")?.split_once('.')?;
+        index.parse().ok()
+    };
+    let highest = checkpoint.names().filter_map(index_of).max();
+    match highest {
+        // A layer has many tensors, so more layers than tensors is no model.
+        Some(highest) if highest < MAX_LAYERS.min(checkpoint.names().len()) => Ok(highest + 1),
+        Some(highest) => Err(format!(
+            "has a layer {highest}, but only {} tensors",
+            checkpoint.names().len()
+        )),
+        None => Err("no tensor is named \"model.layers.0…\", so this is no Gated DeltaNet".into()),
+    }
+}
+
+/// Every tensor that the model needs, with its shape, in the order of the forward
+/// pass. Linear layers are [out, in].
+pub(super) fn tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
+    let (width, n_head, inner) = (config.n_embd, config.n_head, config.n_ffn);
+    let all_heads = config.head_channels();
+    let mut tensors = vec![(EMBEDDING.to_owned(), vec![config.vocab_size, width])];
+    for layer in 0..config.n_layer {
+        let of_layer = [
+            ("attn_norm.weight", vec![width]),
+            ("attn.q_proj.weight", vec![all_heads, width]),
+            ("attn.k_proj.weight", vec![all_heads, width]),
+            ("attn.v_proj.weight", vec![all_heads, width]),
+            ("attn.a_proj.weight", vec![n_head, width]),
+            ("attn.b_proj.weight", vec![n_head, width]),
+            ("attn.A_log", vec![n_head]),
+            ("attn.dt_bias", vec![n_head]),
+            ("attn.q_conv1d.weight", vec![all_heads, 1, CONV_TAPS]),
+            ("attn.k_conv1d.weight", vec![all_heads, 1, CONV_TAPS]),
+            ("attn.v_conv1d.weight", vec![all_heads, 1, CONV_TAPS]),
+            ("attn.g_proj.weight", vec![all_heads, width]),
+            ("attn.o_norm.weight", vec![config.head_size]),
+            ("attn.o_proj.weight", vec![width, all_heads]),
+            ("mlp_norm.weight", vec![width]),
+            ("mlp.gate_proj.weight", vec![inner, width]),
+            ("mlp.up_proj.weight", vec![inner, width]),
+            ("mlp.down_proj.weight", vec![width, inner]),
+        ];
+        let named = |(name, shape): (&str, _)| (format!("model.layers.{layer}.{name}"), shape);
+        tensors.extend(of_layer.map(named));
+    }
+    tensors.extend([
+        ("model.norm.weight".to_owned(), vec![width]),
+        (HEAD.to_owned(), vec![config.vocab_size, width]),
+    ]);
+    tensors
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use safetensors::tensor::{Dtype, TensorView};
+    use serde_json::json;
+
+    use super::*;
+
+    const TINY: ModelConfig = ModelConfig {
+        architecture: Architecture::GatedDeltaNet,
+        n_layer: 2,
+        n_embd: 24,
+        n_head: 2,
+        head_size: 16,
+        vocab_size: 40,
+        n_ffn: 48,
+        decay_rank: 0,
+        iclr_rank: 0,
+        value_rank: 0,
+        gate_rank: 0,
+    };
+
+    type Shapes = BTreeMap<String, Vec<usize>>;
+
+    fn checkpoint(shapes: &Shapes, config: Option<Value>) -> Checkpoint {
+        let zeros = vec![0; 1 << 16];
+        let views = shapes.iter().map(|(name, shape)| {
+            let n_bytes = 2 * shape.iter().product::<usize>();
+            let view = TensorView::new(Dtype::BF16, shape.clone(), &zeros[..n_bytes]);
+            (name, view.unwrap())
+        });
+        let bytes = safetensors::serialize(views, None).unwrap();
+        Checkpoint::from_bytes("tiny", bytes)
+            .unwrap()
+            .beside(config)
+    }
+
+    fn shapes() -> Shapes {
+        tensors(&TINY).into_iter().collect()
+    }
+
+    fn refused(checkpoint: &Checkpoint, want: &str) {
+        let error = ModelConfig::from_checkpoint(checkpoint).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(want), "{want}: {error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn dimensions_come_from_the_tensors() {
+        // The width need not be that of all heads.
+        let checkpoint = checkpoint(&shapes(), Some(json!({"norm_eps": 1e-5})));
+        let read = ModelConfig::from_checkpoint(&checkpoint).unwrap();
+        assert_eq!(read, TINY);
+        assert_eq!(read.shift_sizes(), [3 * 3 * 32, 0]);
+        let settings = Settings::of(&checkpoint).unwrap();
+        assert_eq!((settings.norm_epsilon, settings.largest_rate), (1e-5, 1.0));
+    }
+
+    #[test]
+    fn what_cannot_be_run_says_why() {
+        refused(&checkpoint(&shapes(), None), "config.json: is missing");
+        for (config, want) in [
+            (
+                json!({"attn": {"layers": [3]}}),
+                "attn: lists attention layers",
+            ),
+            (
+                json!({"tie_word_embeddings": true}),
+                "tied to the embedding",
+            ),
+            (json!({"use_gate": false}), "use_gate: is false"),
+            (json!({"use_short_conv": false}), "use_short_conv: is false"),
+            (json!({"conv_size": 3}), "conv_size: is not 4"),
+            (json!({"hidden_act": "relu"}), "hidden_act: is not swish"),
+            (
+                json!({"num_heads": 2, "num_v_heads": 4}),
+                "num_v_heads: is 4",
+            ),
+            (json!({"norm_eps": "tiny"}), "norm_eps: must be a number"),
+        ] {
+            refused(&checkpoint(&shapes(), Some(config)), want);
+        }
+        let plain = || Some(json!({"allow_neg_eigval": true, "attn": null, "num_v_heads": null}));
+        let settings = Settings::of(&checkpoint(&shapes(), plain())).unwrap();
+        assert_eq!((settings.norm_epsilon, settings.largest_rate), (1e-6, 2.0));
+        let wider = ModelConfig {
+            head_size: 48,
+            ..TINY
+        };
+        let wider = tensors(&wider).into_iter().collect();
+        refused(&checkpoint(&wider, plain()), "the head size is 48");
+        let mut other = shapes();
+        let name = "model.layers.0.attn.o_norm.weight";
+        other.insert(name.into(), vec![32]);
+        refused(
+            &checkpoint(&other, plain()),
+            "keys have 16 channels a head and values 32",
+        );
+        let mut other = shapes();
+        other.remove("model.layers.1.attn.dt_bias");
+        refused(
+            &checkpoint(&other, plain()),
+            "model.layers.1.attn.dt_bias is missing",
+        );
+        let mut other = shapes();
+        other.insert("model.layers.1.attn.extra".into(), vec![2]);
+        refused(
+            &checkpoint(&other, plain()),
+            "is not part of Gated DeltaNet",
+        );
+        let mut other = shapes();
+        other.insert("model.layers.1.self_attn.q_proj.weight".into(), vec![2, 2]);
+        refused(&checkpoint(&other, plain()), "is of an attention layer");
+    }
+}

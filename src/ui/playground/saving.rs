@@ -1,0 +1,84 @@
+//! A conversation of one side on its way into a file.
+
+use std::path::PathBuf;
+
+use super::chat::{as_json_line, messages};
+use super::state::Playground;
+use crate::format::shown;
+use crate::persist::chat_file::{Chat, description_path, write_chat};
+use crate::protocol::event::Answer;
+use crate::ui::shared::workspace::Workspace;
+
+/// Where a conversation is to be saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaveDialog {
+    /// Whose answers.
+    pub side: Answer,
+    /// The file, as it is typed.
+    pub path: String,
+    /// The file that is there already, about which the user is asked.
+    pub there: Option<PathBuf>,
+}
+
+/// The conversation that is being saved.
+#[derive(Debug, Default)]
+pub struct Saving {
+    /// Where, if the question is open.
+    pub open: Option<SaveDialog>,
+}
+
+impl Saving {
+    /// Takes the file that was chosen.
+    pub(crate) fn save_to(&mut self, path: PathBuf) {
+        if let Some(asked) = &mut self.open {
+            asked.path = path.display().to_string();
+            asked.there = None;
+        }
+    }
+}
+
+impl Playground {
+    /// Asks where to save the conversation of one side.
+    pub(crate) fn open_saving(&mut self, side: Answer, workspace: &Workspace) {
+        let path = workspace.runs_dir.join("chat.jsonl");
+        self.saving.open = Some(SaveDialog {
+            side,
+            path: path.display().to_string(),
+            there: None,
+        });
+    }
+
+    /// The conversation of one side, with who gave its answers.
+    pub fn chat(&self, side: Answer) -> Chat {
+        let answers = self.turns.iter().filter_map(|turn| turn.answered_by(side));
+        Chat {
+            line: as_json_line(&messages(&self.settings.system, &self.turns, side, None)),
+            answers: answers.cloned().collect(),
+        }
+    }
+
+    /// Saves it beside the window. Where a file is there already the user is asked first,
+    /// unless they said to `overwrite` it.
+    pub(crate) fn save_chat(&mut self, overwrite: bool, workspace: &Workspace) {
+        let Some(asked) = &mut self.saving.open else {
+            return;
+        };
+        let path = PathBuf::from(asked.path.trim());
+        let both = [path.clone(), description_path(&path)];
+        let there = both.into_iter().find(|path| path.exists());
+        if let (Some(there), false) = (there, overwrite) {
+            asked.there = Some(there);
+            return;
+        }
+        let chat = {
+            let side = asked.side;
+            self.saving.open = None;
+            self.chat(side)
+        };
+        workspace.start_quietly(move || {
+            let [chat, beside] = write_chat(&path, &chat, overwrite)?;
+            let said = tr!("Saved {} and {}", shown(&chat), shown(&beside));
+            Ok(Some(said))
+        });
+    }
+}

@@ -1,0 +1,186 @@
+//! The window in Chinese: no text of it is English, nothing lies over another thing,
+//! and another language is there at once. The language is that of the whole process,
+//! in which other tests read English, so that this binary runs once more for it.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use eframe::egui::{Vec2, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use gosling::language::{Language, choose, text};
+use gosling::runs::RunStore;
+use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
+use gosling::ui::app::App;
+use gosling::ui::shared::action::Action;
+use gosling::ui::shared::tab::Tab;
+use gosling::ui::shell::theme::Appearance;
+use regex::Regex;
+
+use crate::fixtures;
+use crate::pictures::{app, harness};
+use crate::small::{buttons, check_apart_in};
+
+/// Set where this binary runs for this test alone.
+const ALONE: &str = "GOSLING_TEST_IN_CHINESE";
+const SMALL: Vec2 = vec2(1024.0, 700.0);
+
+/// What comes from the runs of the test, from models and from files, and is data.
+const DATA: [&str; 10] = [
+    "cannot write runs/standard-0001/checkpoints: the disk is full; free some space and resume",
+    "the largest step takes about 264 MB of memory",
+    "layer 3, head 1, the state is not finite",
+    "A processor, 8 threads (as requested)",
+    "7.3 M parameters, 6 layers, 4 heads of 64",
+    "Question: Mia collected 14 shells on Monday and 8 on Tuesday, then lost 3. How many shells remain?",
+    "The apples are in the basket, and the man said",
+    // Templates by their own names.
+    "think a bit",
+    "think a lot",
+    // What is asked of programs, as it is typed.
+    "gosling tune",
+];
+
+/// Draws until nothing is read or counted any more, and takes messages away.
+fn settle(harness: &mut Harness<'_, App>) {
+    let start = Instant::now();
+    let mut n_still = 0;
+    while n_still < 8 {
+        let waits = harness.state().reads_evaluations();
+        n_still = if waits { 0 } else { n_still + 1 };
+        assert!(start.elapsed() < Duration::from_secs(60), "it waits");
+        std::thread::sleep(Duration::from_millis(20));
+        harness.step();
+    }
+    harness.state_mut().workspace.notices.clear();
+    harness.run_steps(3);
+}
+
+/// The texts of a window that are English sentences.
+fn english(harness: &Harness<'_, App>) -> Vec<String> {
+    let three_words = Regex::new(r"\b[A-Za-z][a-z']+( [a-z']{2,}){2,}").unwrap();
+    let mut found = Vec::new();
+    let mut n_seen = 0;
+    for node in harness.root().children_recursive() {
+        let of = node.accesskit_node();
+        for text in [of.label(), of.value(), of.description()] {
+            let mut text = text.unwrap_or_default();
+            n_seen += usize::from(!text.is_empty());
+            for data in DATA {
+                text = text.replace(data, "");
+            }
+            if three_words.is_match(&text) && !found.contains(&text) {
+                found.push(text);
+            }
+        }
+    }
+    assert!(n_seen > 20, "only {n_seen} texts");
+    found
+}
+
+fn check(name: &str, app: App, tab: Option<Tab>) {
+    let mut harness = harness(app, SMALL, Appearance::Dark);
+    settle(&mut harness);
+    let found = english(&harness);
+    assert!(found.is_empty(), "{name}: {found:#?}");
+    if let Some(tab) = tab {
+        check_apart_in(&buttons(&harness, tab));
+    }
+}
+
+fn check_views(folder: &Path) {
+    for tab in Tab::ALL {
+        let mut app = app(fixtures::finished(folder), tab, Appearance::Dark);
+        if tab == Tab::Sweep {
+            // A form with every group of fields.
+            app.workspace.draft.method = Method::Lifted(LiftSpec {
+                decorrelation: Some(DecorrelationSpec::default()),
+                ..LiftSpec::default()
+            });
+        }
+        check(tab.name(), app, Some(tab));
+        let empty = crate::pictures::app(RunStore::default(), tab, Appearance::Dark);
+        check(tab.name(), empty, Some(tab));
+    }
+    for store in [
+        fixtures::running(),
+        fixtures::diverged(),
+        fixtures::failed(),
+    ] {
+        check("a run", app(store, Tab::Tune, Appearance::Dark), None);
+    }
+}
+
+fn check_dialogs(folder: &Path) {
+    let dialogs: [fn(&App) -> Action; 11] = [
+        |app| Action::OpenExport(app.workspace.selection.selected[0].clone()),
+        |app| Action::OpenScoring(app.workspace.selection.selected[0].clone()),
+        |app| Action::OpenDetails(app.workspace.selection.selected[0].clone()),
+        |app| Action::EditLabels(app.workspace.selection.selected[0].clone()),
+        |_| Action::TogglePalette,
+        |_| Action::OpenRateSearch,
+        |_| Action::OpenImport,
+        |_| Action::OpenModels,
+        |app| Action::OpenMix(app.workspace.selection.selected[0].clone()),
+        |_| Action::ToggleShortcuts,
+        |_| Action::OpenSampling,
+    ];
+    for dialog in dialogs {
+        let app = app(fixtures::finished(folder), Tab::Tune, Appearance::Dark);
+        let action = dialog(&app);
+        let name = format!("{action:?}");
+        let mut harness = harness(app, SMALL, Appearance::Dark);
+        harness.run_steps(4);
+        let ctx = harness.ctx.clone();
+        harness.state_mut().apply(action, &ctx);
+        settle(&mut harness);
+        let found = english(&harness);
+        assert!(found.is_empty(), "{name}: {found:#?}");
+    }
+}
+
+/// A window in which the language is changed.
+fn check_change(folder: &Path) {
+    let app = app(fixtures::finished(folder), Tab::Tune, Appearance::Dark);
+    let mut harness = harness(app, SMALL, Appearance::Dark);
+    settle(&mut harness);
+    let chinese = text("Configuration");
+    assert_ne!(chinese, "Configuration");
+    let ctx = harness.ctx.clone();
+    for (language, shown, gone) in [
+        (Language::English, "Configuration", chinese),
+        (Language::Chinese, chinese, "Configuration"),
+    ] {
+        let action = Action::SetLanguage(Some(language));
+        harness.state_mut().apply(action, &ctx);
+        harness.run_steps(3);
+        assert!(harness.query_all_by_label(shown).next().is_some());
+        assert!(harness.query_all_by_label(gone).next().is_none());
+        assert_eq!(harness.state().saved().language, Some(language));
+    }
+}
+
+#[test]
+fn the_window_speaks_chinese() {
+    if env::var_os(ALONE).is_none() {
+        let this = "languages::the_window_speaks_chinese";
+        let output = Command::new(env::current_exe().unwrap())
+            .args(["--exact", this, "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}{errors}");
+        assert!(said.contains("1 passed"), "{said}");
+        return;
+    }
+    choose(Language::Chinese);
+    let folder = tempfile::tempdir().unwrap();
+    fixtures::write_state(folder.path());
+    check_views(folder.path());
+    check_dialogs(folder.path());
+    check_change(folder.path());
+}
