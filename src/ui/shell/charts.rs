@@ -81,6 +81,7 @@ pub(crate) fn leaves(ui: &Ui, of: PictureOf, rect: Rect, table: impl FnOnce() ->
         charts.wanted.take_if(|wanted| *wanted == of).is_some()
     });
     if is_wanted {
+        // Tables are for programs.
         let table = in_english(table);
         ask(ui, Action::SaveTable(Box::new(table), of.file_name()));
     }

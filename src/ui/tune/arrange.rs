@@ -103,26 +103,18 @@ fn chart_ui(
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         from_right(ui, |ui| {
-            let mut button = |ui: &mut Ui, text: &str, name: &str, is_on: bool, to: usize| {
+            let mut button = |ui: &mut Ui, text: &str, name: String, is_on: bool, to: usize| {
                 let button = Button::new(text).small().min_size(vec2(24.0, 20.0));
                 let button = ui.add_enabled(is_on, button);
-                named(
-                    &button,
-                    Role::Button,
-                    &tr!("{name} the chart {title}", name, title),
-                );
+                named(&button, Role::Button, &name);
                 if button.on_hover_text(name).clicked() {
                     changes.push(ChartChange::Move(metric, to));
                 }
             };
-            button(ui, tr!("Down"), tr!("Move down"), !is_last, idx + 1);
-            button(
-                ui,
-                tr!("Up"),
-                tr!("Move up"),
-                idx > 0,
-                idx.saturating_sub(1),
-            );
+            let name = tr!("Move the chart {title} down", title);
+            button(ui, tr!("Down"), name, !is_last, idx + 1);
+            let name = tr!("Move the chart {title} up", title);
+            button(ui, tr!("Up"), name, idx > 0, idx.saturating_sub(1));
             ui.add_space(6.0);
             for other in ChartSize::ALL.into_iter().rev() {
                 let choice = ui.selectable_label(size == other, other.name());

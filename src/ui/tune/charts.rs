@@ -30,9 +30,9 @@ impl ChartSize {
     /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Half => tr!("Half"),
-            Self::Row => tr!("Row"),
-            Self::Tall => tr!("Tall"),
+            Self::Half => tr!("chart" => "Half"),
+            Self::Row => tr!("chart" => "Row"),
+            Self::Tall => tr!("chart" => "Tall"),
         }
     }
 }
