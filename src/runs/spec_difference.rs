@@ -66,6 +66,7 @@ mod tests {
                 ),
                 ("Layers".into(), of(&["All", "All", "–"])),
                 ("Start state".into(), of(&["Zero", "Zero", "–"])),
+                ("Trained parts".into(), of(&["S₀", "S₀", "–"])),
                 ("Learning rate η".into(), of(&[&rate, "0.25", "0.25"])),
                 ("Seed".into(), of(&["0", "7", "7"])),
             ]

@@ -64,8 +64,8 @@ pub enum FoldNews {
     Scoring {
         /// Which: the lifted model, S_0 alone or the folded state.
         of: &'static str,
-        /// Items that are scored, of how many; none where the run has no benchmark.
-        items: Option<(usize, usize)>,
+        /// Tokens that are read and written, of how many; none before the first.
+        tokens: Option<(usize, usize)>,
     },
 }
 
@@ -258,7 +258,7 @@ impl Folding<'_> {
         for (name, tuned) in of {
             tell(FoldNews::Scoring {
                 of: name,
-                items: None,
+                tokens: None,
             })?;
             figures.push(self.figures(name, tuned, tell)?);
         }
@@ -313,7 +313,7 @@ impl Folding<'_> {
                 &mut |done, total| {
                     tell(FoldNews::Scoring {
                         of: name,
-                        items: Some((done, total)),
+                        tokens: Some((done, total)),
                     })
                 },
             )?;

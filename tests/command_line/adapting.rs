@@ -198,7 +198,7 @@ fn what_cannot_be_adapted_is_said_in_a_line() {
         folder,
         "adapt --set task.benchmark=gsm8k",
         2,
-        "which gsm8k has not",
+        "chooses among options, but gsm8k has none",
     );
     check_refused(folder, "adapt --set steps=3", 2, "steps");
     check_refused(folder, "adapt junk", 2, "junk");

@@ -229,7 +229,7 @@ fn only_those_who_may_are_answered() {
         "OPTIONS /v1/models HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\n\r\n";
     assert_eq!(server.ask(preflight).0, 204);
     let folder = folder();
-    let line = "--listen: 0.0.0.0 can be reached from other machines; say --public";
+    let line = "--listen: 0.0.0.0 can be reached from other machines; add --public";
     check_refused(folder.path(), "serve --listen 0.0.0.0:0", 2, line);
     let output = gosling(folder.path(), "serve --listen here");
     assert_eq!(output.status.code(), Some(2));

@@ -8,6 +8,7 @@ use eframe::egui::{Style, Theme, UiBuilder, Vec2, vec2};
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use gosling::kernels::device::DeviceChoice;
+use gosling::language::{Language, chosen};
 use gosling::persist::run_labels::RunLabels;
 use gosling::protocol::event::RunId;
 use gosling::protocol::run_spec::RunSpec;
@@ -49,12 +50,17 @@ pub fn scaled_harness<'a>(app: App, size: Vec2, look: Appearance, scale: f32) ->
         whole.set_clip_rect(ctx.content_rect());
         app.show(&mut whole);
     };
-    Harness::builder()
+    let builder = Harness::builder()
         .with_size(size)
         .with_pixels_per_point(scale)
         .with_theme(theme)
-        .wgpu()
-        .build_ui_state(frame, app)
+        .wgpu();
+    // The fonts of the tests have no Chinese letters; a window in Chinese is read, not drawn.
+    let builder = match chosen() {
+        Language::Chinese => builder.allow_missing_glyphs(),
+        Language::English => builder,
+    };
+    builder.build_ui_state(frame, app)
 }
 
 /// A configuration that does not change with the presets.

@@ -100,12 +100,12 @@ fn told(input: Option<Receiver<()>>) -> impl FnMut(FoldNews) -> Result<()> {
                     left
                 )
             }
-            FoldNews::Scoring { of, items: None } => tr!("measuring {of}", of),
+            FoldNews::Scoring { of, tokens: None } => tr!("measuring {of}", of),
             FoldNews::Scoring { .. } if is_soon => return Ok(()),
             FoldNews::Scoring {
                 of,
-                items: Some((done, total)),
-            } => tr!("measuring {of}, {done} of {total} items", of, done, total),
+                tokens: Some((done, total)),
+            } => tr!("measuring {of}, {done} of {total} tokens", of, done, total),
         };
         last = Some(Instant::now());
         eprintln!("{line}");

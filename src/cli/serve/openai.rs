@@ -56,7 +56,9 @@ impl CompletionRequest {
             ));
         }
         if take("response_format").is_some_and(|it| it["type"] != json!("text")) {
-            return Err(refuse("only text is supported as `response_format`".into()));
+            return Err(refuse(
+                "`response_format` is not text; other formats are not supported".into(),
+            ));
         }
         let prompt = if is_chat {
             let messages = take("messages").unwrap_or_default();

@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(mixed.metadata.method.as_deref(), Some("Mix"));
         // The .pth says nothing, which stands for nothing in front.
         assert!(
-            mixed.notes[0].contains("another leading token"),
+            mixed.notes[0].contains("differ in their leading token"),
             "{:?}",
             mixed.notes
         );

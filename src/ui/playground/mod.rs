@@ -4,6 +4,7 @@
 pub mod blind;
 pub mod blind_action;
 mod chat;
+pub mod save_dialog;
 pub mod saving;
 pub mod state;
 pub(crate) mod view;

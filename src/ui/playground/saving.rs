@@ -3,39 +3,12 @@
 use std::path::PathBuf;
 
 use super::chat::{as_json_line, messages};
+use super::save_dialog::SaveDialog;
 use super::state::Playground;
 use crate::format::shown;
 use crate::persist::chat_file::{Chat, description_path, write_chat};
 use crate::protocol::event::Answer;
 use crate::ui::shared::workspace::Workspace;
-
-/// Where a conversation is to be saved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SaveDialog {
-    /// Whose answers.
-    pub side: Answer,
-    /// The file, as it is typed.
-    pub path: String,
-    /// The file that is there already, about which the user is asked.
-    pub there: Option<PathBuf>,
-}
-
-/// The conversation that is being saved.
-#[derive(Debug, Default)]
-pub struct Saving {
-    /// Where, if the question is open.
-    pub open: Option<SaveDialog>,
-}
-
-impl Saving {
-    /// Takes the file that was chosen.
-    pub(crate) fn save_to(&mut self, path: PathBuf) {
-        if let Some(asked) = &mut self.open {
-            asked.path = path.display().to_string();
-            asked.there = None;
-        }
-    }
-}
 
 impl Playground {
     /// Asks where to save the conversation of one side.

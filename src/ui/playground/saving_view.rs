@@ -2,7 +2,7 @@
 
 use eframe::egui::{Context, RichText, TextEdit};
 
-use super::saving::SaveDialog;
+use super::save_dialog::SaveDialog;
 use crate::format::shown;
 use crate::protocol::event::Answer;
 use crate::ui::shared::action::Action;

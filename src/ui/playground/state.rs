@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blind::Blind;
 use super::chat::{Turn, chat_format, messages, shown_answer};
-use super::saving::Saving;
+use super::save_dialog::Saving;
 use crate::data::{Message, PromptFormat, Template};
 use crate::error::{Error, Result};
 use crate::model::sampling::{Limits, Sampling};

@@ -142,13 +142,14 @@ fn a_fold_comes_nearer_and_tells_both_accuracies() {
     // How far the scoring is, of each of the three.
     let scored = |of: &str| {
         heard.iter().rev().find_map(|news| match news {
-            FoldNews::Scoring { of: own, items } if *own == of => *items,
+            FoldNews::Scoring { of: own, tokens } if *own == of => *tokens,
             _ => None,
         })
     };
     for of in [LIFTED, S0_ALONE, FOLDED] {
         let (done, total) = scored(of).unwrap();
-        assert!(total == 12 && done <= 12, "{of}: {done} of {total}");
+        // Every one of the twelve questions has several tokens.
+        assert!(total > 12 && done <= total, "{of}: {done} of {total}");
     }
     // What tells can end the scoring too.
     let short = FoldOptions {
@@ -156,7 +157,9 @@ fn a_fold_comes_nearer_and_tells_both_accuracies() {
         ..options
     };
     let ended = fold(folder.path(), short, &mut |news| match news {
-        FoldNews::Scoring { items: Some(_), .. } => Err(Error::Stopped),
+        FoldNews::Scoring {
+            tokens: Some(_), ..
+        } => Err(Error::Stopped),
         _ => Ok(()),
     });
     assert!(matches!(ended, Err(Error::Stopped)));

@@ -310,9 +310,9 @@ fn what_would_never_work_is_said_at_once() {
         error.to_string()
     };
     assert!(refused("401 Unauthorized").contains("refuses the key"));
-    assert!(refused("404 Not Found").contains("says status 404"));
+    assert!(refused("404 Not Found").contains("answered with status 404"));
     // A server that sends questions elsewhere is not followed.
-    assert!(refused("307 Temporary Redirect").contains("says status 307"));
+    assert!(refused("307 Temporary Redirect").contains("answered with status 307"));
     let nobody = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -7,7 +7,7 @@ use crate::protocol::fields::choice::Choice as _;
 use crate::protocol::run_spec::DataSource;
 use crate::tuning::spec::{
     DecorrelationSpec, EarlyStopping, LiftSpec, LoraSpec, Method, OptimizerSpec, PaperLiteralSpec,
-    Schedule,
+    Schedule, StandardSpec, TunedParts,
 };
 
 /// Runs that have every field between them.
@@ -39,14 +39,26 @@ fn drafts() -> Vec<RunSpec> {
     }
     add(&|draft| draft.method = Method::PaperLiteral(PaperLiteralSpec::default()));
     add(&|draft| draft.method = Method::Lora(LoraSpec::default()));
+    add(&|draft| {
+        draft.method = Method::Standard(StandardSpec {
+            tune: TunedParts::S0AndShift,
+            ..StandardSpec::default()
+        });
+    });
     add(&|draft| draft.method = Method::Base);
     drafts
 }
 
 /// A run that has a field, with its defaults.
 fn having(path: &str) -> (RunSpec, Defaults) {
-    let mut drafts = drafts().into_iter();
-    let draft = drafts.find(|draft| field_value(draft, path).is_ok());
+    let field = fields::find(path).unwrap();
+    let has_slot = |draft: &RunSpec| field.slot(&mut draft.clone()).is_some();
+    let mut drafts = drafts();
+    // Some fields have a place in a run that does not read them.
+    drafts.sort_by_key(|draft| !has_slot(draft));
+    let draft = drafts
+        .into_iter()
+        .find(|draft| field_value(draft, path).is_ok());
     let draft = draft.unwrap_or_else(|| panic!("no run has {path}"));
     let defaults = Defaults::of(&draft);
     (draft, defaults)
