@@ -38,7 +38,7 @@ pub struct Point {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<f64>,
     /// How far states are from the base after the step, as
-    /// [`super::states::Moved::drift`].
+    /// [`super::states::StateChange::drift`].
     pub drift: f64,
     /// States that still move.
     pub n_moving: usize,

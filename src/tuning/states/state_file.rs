@@ -12,7 +12,7 @@
 //! The first three have one tensor per layer, `blocks.{i}.att.time_state`, and
 //! nothing else, since RWKV-Runner counts the tensors. Where the token shifts are tuned
 //! too, `.pth` and `.safetensors` also have `blocks.{i}.att.ts_state` and
-//! `blocks.{i}.ffn.ts_state`, [C] each, as trainers of the whole state name them, and
+//! `blocks.{i}.ffn.ts_state`, C numbers each, as trainers of the whole state name them, and
 //! the `.bin` has them in its buffer; the other formats have no place for them. What is read may have a
 //! prefix before these names and other tensors beside them (`tensors.rs`).
 //! Value-key order is RWKV-PEFT's (`rwkvt/rwkv7/att.py`); the transposed one is
