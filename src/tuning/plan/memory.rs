@@ -279,20 +279,32 @@ impl MemoryEstimate {
 
 impl fmt::Display for MemoryEstimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
-        write!(
-            f,
-            "{:.0} MiB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1}",
-            mib(self.total()),
-            mib(self.weights),
-            mib(self.activations),
-            mib(self.working),
-            mib(self.state)
-        )?;
-        match self.carried {
-            0 => write!(f, ")"),
-            carried => write!(f, ", states between windows {:.1})", mib(carried)),
-        }
+        let mib = |bytes: u64, digits| format!("{:.digits$}", bytes as f64 / (1 << 20) as f64);
+        let total = mib(self.total(), 0);
+        let weights = mib(self.weights, 0);
+        let activations = mib(self.activations, 0);
+        let working = mib(self.working, 0);
+        let state = mib(self.state, 1);
+        let text = match self.carried {
+            0 => tr!(
+                "{total} MiB (weights {weights}, activations {activations}, working space {working}, state and moments {state})",
+                total,
+                weights,
+                activations,
+                working,
+                state
+            ),
+            carried => tr!(
+                "{total} MiB (weights {weights}, activations {activations}, working space {working}, state and moments {state}, states between windows {carried})",
+                total,
+                weights,
+                activations,
+                working,
+                state,
+                carried = mib(carried, 1)
+            ),
+        };
+        f.write_str(&text)
     }
 }
 

@@ -118,7 +118,7 @@ pub fn row(
             control.scroll_to_me(Some(Align::Center));
         }
         if !field.unit.is_empty() {
-            ui.label(RichText::new(field.unit).small().weak());
+            ui.label(RichText::new(language::text(field.unit)).small().weak());
         }
     });
     if let Some(Problem { reason, .. }) = problem {
