@@ -14,11 +14,12 @@ use crate::ui::widgets::field_row::FieldDefaults;
 
 /// Choices with fields of their own: those fields are told with the choice of the
 /// draft, and the choice itself with its own default.
-const WITH_FIELDS: [&str; 4] = [
+const WITH_FIELDS: [&str; 5] = [
     "data.source",
     "training.schedule",
     "training.optimizer",
     "method.decorrelation.rule",
+    "method.tune",
 ];
 /// The method, whose fields are told as it has them first.
 const METHOD: &str = "method";
