@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::data::{Benchmark, Layout, Split, Template, fitting_template, load, recognise};
 use crate::error::{Error, Result};
 use crate::format::shown;
+use crate::language;
 use crate::protocol::fields::find;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, RunSpec};
 use crate::worker::allow_memory;
@@ -57,8 +58,10 @@ pub(super) struct StepOptions {
 
 /// What the table of fields says of the field that an option sets, and its path.
 pub(super) fn field_help(path: &str) -> String {
-    let hint = find(path).map_or("", |field| field.hint);
-    let sentence = hint.split(". ").next().unwrap_or_default();
+    let hint = find(path).map_or("", |field| language::text(field.hint));
+    // A sentence of Chinese has an end of its own.
+    let sentence = hint.split('。').next().unwrap_or_default();
+    let sentence = sentence.split(". ").next().unwrap_or_default();
     format!("{} ({path})", sentence.trim_end_matches('.'))
 }
 
