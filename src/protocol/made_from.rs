@@ -37,9 +37,11 @@ impl RunSpec {
 }
 
 /// Data sets that are counted.
+#[cfg(feature = "gui")]
 const MAX_SOURCES: usize = 9;
 
 /// What the user calls the data of several runs: their name where all have the same.
+#[cfg(feature = "gui")]
 pub(crate) fn data_names<'a>(specs: impl IntoIterator<Item = &'a RunSpec>) -> String {
     // Most runs are of the same data, and this is asked for while they are drawn.
     let mut sources: Vec<&RunSpec> = Vec::new();
