@@ -11,6 +11,7 @@ use eframe::egui::{Vec2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use gosling::language::{Language, choose, text};
+use gosling::protocol::event::RunId;
 use gosling::runs::RunStore;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::App;
@@ -20,6 +21,7 @@ use gosling::ui::shell::theme::Appearance;
 use regex::Regex;
 
 use crate::fixtures;
+use crate::measured::measured;
 use crate::pictures::{app, harness};
 use crate::small::{buttons, check_apart_in};
 
@@ -64,8 +66,8 @@ fn settle(harness: &mut Harness<'_, App>) {
     harness.run_steps(3);
 }
 
-/// The texts of a window that are English sentences.
-fn english(harness: &Harness<'_, App>) -> Vec<String> {
+/// The texts of a window that are English sentences and stand in no `items`.
+fn english(harness: &Harness<'_, App>, items: &str) -> Vec<String> {
     let three_words = Regex::new(r"\b[A-Za-z][a-z']+( [a-z']{2,}){2,}").unwrap();
     let mut found = Vec::new();
     let mut n_seen = 0;
@@ -77,7 +79,9 @@ fn english(harness: &Harness<'_, App>) -> Vec<String> {
             for data in DATA {
                 text = text.replace(data, "");
             }
-            if three_words.is_match(&text) && !found.contains(&text) {
+            let mut sentences = three_words.find_iter(&text);
+            let is_english = sentences.any(|found| !items.contains(found.as_str()));
+            if is_english && !found.contains(&text) {
                 found.push(text);
             }
         }
@@ -87,15 +91,22 @@ fn english(harness: &Harness<'_, App>) -> Vec<String> {
 }
 
 /// The English texts of a window, each with where it is.
-fn check(name: &str, app: App, tab: Option<Tab>) -> Vec<String> {
+fn check(name: &str, app: App, tab: Option<Tab>, items: &str) -> Vec<String> {
     let mut harness = harness(app, SMALL, Appearance::Dark);
     settle(&mut harness);
-    let found = english(&harness);
+    let found = english(&harness, items);
     if let Some(tab) = tab {
         check_apart_in(&buttons(&harness, tab));
     }
     let named = found.into_iter().map(|text| format!("{name}: {text}"));
     named.collect()
+}
+
+/// The items of the evaluations of a run, as their files have them.
+fn evaluated(folder: &Path) -> String {
+    let files = std::fs::read_dir(folder).unwrap();
+    let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    texts.collect()
 }
 
 fn check_views(folder: &Path) -> Vec<String> {
@@ -109,9 +120,15 @@ fn check_views(folder: &Path) -> Vec<String> {
                 ..LiftSpec::default()
             });
         }
-        found.extend(check(tab.name(), app, Some(tab)));
+        found.extend(check(tab.name(), app, Some(tab), ""));
         let empty = crate::pictures::app(RunStore::default(), tab, Appearance::Dark);
-        found.extend(check(tab.name(), empty, Some(tab)));
+        found.extend(check(tab.name(), empty, Some(tab), ""));
+        // Runs whose evaluations have items, which are compared.
+        let mut with_items = crate::pictures::app(measured(folder), tab, Appearance::Dark);
+        let selection = &mut with_items.workspace.selection;
+        selection.select_only(&RunId("seed-0-0001".into()));
+        let items = evaluated(&folder.join("seed-0-0001/eval"));
+        found.extend(check(tab.name(), with_items, Some(tab), &items));
     }
     for store in [
         fixtures::running(),
@@ -122,6 +139,7 @@ fn check_views(folder: &Path) -> Vec<String> {
             "a run",
             app(store, Tab::Tune, Appearance::Dark),
             None,
+            "",
         ));
     }
     found
@@ -151,7 +169,7 @@ fn check_dialogs(folder: &Path) -> Vec<String> {
         let ctx = harness.ctx.clone();
         harness.state_mut().apply(action, &ctx);
         settle(&mut harness);
-        let texts = english(&harness).into_iter();
+        let texts = english(&harness, "").into_iter();
         found.extend(texts.map(|text| format!("{name}: {text}")));
     }
     found

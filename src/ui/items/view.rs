@@ -239,6 +239,13 @@ fn evaluation_ui(
     combo.response.on_hover_text(shown)
 }
 
+/// A text with its first letter as one that begins a sentence, in whatever script.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
+}
+
 /// Which of the items, and by which rule.
 fn filter_ui(
     ui: &mut Ui,
@@ -254,7 +261,7 @@ fn filter_ui(
         ui.selectable_value(&mut settings.change, None, tr!("All {n_all}", n_all));
         for change in Change::ALL {
             let (name, n) = (language::text(change.name()), comparison.count(change));
-            let text = format!("{}{} {n}", name[..1].to_uppercase(), &name[1..]);
+            let text = format!("{} {n}", capitalised(name));
             ui.selectable_value(&mut settings.change, Some(change), text);
         }
         if rules.len() > 1 {
