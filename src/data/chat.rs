@@ -203,6 +203,18 @@ pub fn messages_of(value: Value) -> Result<Vec<Message>, String> {
     Ok(joined_by_speaker(messages))
 }
 
+/// The list of turns, which a cell of a table has as text.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn list_of(value: Value) -> Result<Value, String> {
+    match value {
+        Value::String(text) => serde_json::from_str(&text)
+            .map_err(|_| "is text and not a JSON list; write the file as JSON lines".into()),
+        value => Ok(value),
+    }
+}
+
 /// Text without blank lines, which end a turn (RWKV-LM `RWKV7-G1x-templates.txt`).
 pub(super) fn without_blank_lines(text: &str) -> String {
     let mut text = text.replace("\r\n", "\n");
@@ -286,11 +298,7 @@ fn chat(
 ) -> Result<Vec<Message>, String> {
     let system = row.optional_text("system")?;
     let value = match row.value(name) {
-        // A cell of a table.
-        Some(Value::String(text)) => serde_json::from_str(&text).map_err(|_| {
-            format!("`{name}` is text and not a JSON list; write the file as JSON lines")
-        })?,
-        Some(value) => value,
+        Some(value) => list_of(value).map_err(|reason| format!("`{name}` {reason}"))?,
         None => return Err(format!("`{name}` is null")),
     };
     let mut all = messages(value, keys, changes).map_err(|reason| format!("`{name}`: {reason}"))?;

@@ -4,10 +4,9 @@
 use std::path::Path;
 
 use regex::{Regex, RegexBuilder};
-
 use serde_json::Value;
 
-use super::chat::{Message, messages_of};
+use super::chat::{Message, list_of, messages_of};
 use super::example::Role;
 use super::lines::Source;
 use super::loaded::Loaded;
@@ -156,13 +155,7 @@ fn asking(row: &mut Row) -> Result<(Asking, Option<String>), String> {
         (None, None) => return Err(row.missing("prompt")),
     };
     let fail = |reason: String| format!("`{name}`: {reason}");
-    let turns = match turns {
-        // A cell of a table.
-        Value::String(text) => serde_json::from_str(&text)
-            .map_err(|_| fail("is a text that is no JSON list".into()))?,
-        turns => turns,
-    };
-    let mut turns = messages_of(turns).map_err(fail)?;
+    let mut turns = list_of(turns).and_then(messages_of).map_err(fail)?;
     let is_answer = |turn: &mut Message| turn.role == Role::Assistant;
     let given = turns.pop_if(is_answer).map(|turn| turn.text);
     match turns.last() {

@@ -21,7 +21,7 @@ use crate::model::sampling::{Limits, Sampling};
 use crate::persist::known_weights;
 use crate::protocol::run_spec::CheckpointSource;
 use crate::tuning::states::state_file::locate_state;
-use crate::tuning::states::state_file::sidecar::file_sha256;
+use crate::tuning::states::state_file::sidecar::{file_sha256, sidecar_path};
 
 /// The form of the description.
 const FORMAT: &str = "gosling-chat-1";
@@ -54,13 +54,6 @@ pub struct Chat {
     pub answers: Vec<AnsweredBy>,
 }
 
-/// Where the description of a chat lies.
-pub fn description_path(path: &Path) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".json");
-    beside.into()
-}
-
 /// Writes the chat and its description, each whole or not at all; gives their paths. Files
 /// that are there stay unless `overwrite` is set.
 ///
@@ -68,7 +61,7 @@ pub fn description_path(path: &Path) -> PathBuf {
 /// [`Error::Input`] for a file that exists and for a model or a state that is gone;
 /// [`Error::Io`].
 pub fn write_chat(path: &Path, chat: &Chat, overwrite: bool) -> Result<[PathBuf; 2]> {
-    let both = [path.to_path_buf(), description_path(path)];
+    let both = [path.to_path_buf(), sidecar_path(path)];
     if let Some(there) = both.iter().find(|path| path.exists() && !overwrite) {
         let reason = "exists already; choose another name or overwrite it";
         return Err(Error::input(there, "file", reason));
@@ -76,11 +69,10 @@ pub fn write_chat(path: &Path, chat: &Chat, overwrite: bool) -> Result<[PathBuf;
     let mut known = Known::default();
     let answers = chat.answers.iter().map(|by| known.about(by));
     let answers: Vec<Value> = answers.collect::<Result<_>>()?;
-    let name = path.file_name().unwrap_or_default();
     let description = json!({
         "format": FORMAT,
         "gosling_version": env!("CARGO_PKG_VERSION"),
-        "file": name.to_string_lossy(),
+        "file": file_name(path),
         "sha256": sha256_hex(chat.line.as_bytes()),
         "answers": answers,
     });

@@ -19,6 +19,7 @@ use super::settings::{Counts, FORMAT, Sampled, Settings};
 use crate::atomic::{sha256_hex, write_atomic};
 use crate::error::{Error, Result};
 use crate::persist::json_lines::{add_lines, read_lines};
+use crate::tuning::states::state_file::sidecar::sidecar_path;
 
 /// The form of the description.
 const DESCRIPTION: &str = "gosling-sampled-data-1";
@@ -100,9 +101,7 @@ impl Files {
 
     /// Where the description is.
     pub fn description(&self) -> PathBuf {
-        let mut path = self.output.as_os_str().to_owned();
-        path.push(".json");
-        path.into()
+        sidecar_path(&self.output)
     }
 
     /// The answers that are there under the same settings; begins their file if there

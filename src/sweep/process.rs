@@ -12,8 +12,7 @@ use crossbeam_channel::Sender;
 use super::protocol::{Order, Report};
 use crate::error::{Error, Result};
 use crate::kernels::device::{BACKEND, language_choice};
-use crate::language;
-use crate::language::{LANGUAGE, chosen};
+use crate::language::{self, LANGUAGE, chosen};
 use crate::shell::without_console;
 use crate::worker::{ALLOW_MEMORY, is_memory_allowed};
 

@@ -66,7 +66,12 @@ pub(super) fn padding_note(train: &[Example], spec: &RunSpec) -> Option<String> 
     };
     let (now, grouped) = (share(false), share(true));
     (now > MUCH && grouped < now / 2.0).then(|| {
-        tr!("{} % of what steps compute is padding, since examples of a batch differ in length; training.group_by_length=true makes it {} %", format_args!("{:.0}", 100.0 * now), format_args!("{:.0}", 100.0 * grouped))
+        tr!(
+            "{} % of what steps compute is padding, since examples of a batch differ in \
+             length; training.group_by_length=true makes it {} %",
+            format_args!("{:.0}", 100.0 * now),
+            format_args!("{:.0}", 100.0 * grouped)
+        )
     })
 }
 

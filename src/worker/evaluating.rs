@@ -90,7 +90,7 @@ impl Work<'_> {
             fingerprint: self.loaded.fingerprint.clone(),
             start: match self.tuned {
                 Some(_) => run.0.clone(),
-                None => tr!("untuned").into(),
+                None => "untuned".into(),
             },
             is_tuned: self.tuned.is_some(),
             secs,

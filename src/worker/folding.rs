@@ -269,8 +269,8 @@ impl Folding<'_> {
             divergence_before: before,
             divergence_after: best,
             checked_on: match self.data.validation.is_empty() {
-                true => tr!("training examples"),
-                false => tr!("held-out examples"),
+                true => mark!("training examples"),
+                false => mark!("held-out examples"),
             },
             n_checked: self.n_checked,
             figures,

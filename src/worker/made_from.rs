@@ -116,9 +116,11 @@ impl MadeFrom {
             .unwrap_or_default();
         let Some(then) = of_checkpoint.or(of_folder) else {
             notes.push(
-                tr!("the run does not record its weights, vocabulary and data; it continues with the \
-                 current ones")
-                    .into(),
+                tr!(
+                    "the run does not record its weights, vocabulary and data; it continues with \
+                     the current ones"
+                )
+                .into(),
             );
             return Ok(());
         };

@@ -43,7 +43,7 @@ pub(super) const METHOD: &[Field] = &[
         Method::Standard(standard) => choice(&mut standard.tune),
         Method::Base | Method::Lifted(_) | Method::PaperLiteral(_) | Method::Lora(_) => None,
     })
-    .hint("S₀ is what every program with tuned states takes. The token shifts are what the last inputs of time mixing and of channel mixing are before a text, one vector of C numbers each per layer; they act on the first token. Gosling, the exported script for the rwkv package (.pth) and rwkv.cpp (.bin) use them; the other exports refuse such a state."),
+    .hint("S₀ is what every program with tuned states takes. The token shifts are what the last inputs of time mixing and of channel mixing are before a text, one vector of C numbers each per layer; they act on the first token. Gosling, the exported script for the rwkv package (.pth) and rwkv.cpp (.bin) use them; the exports for Ai00, the RWKV app, vLLM and s0-tuning refuse such a state."),
     Field::new("method.learning_rate_shift", "Rate of token shifts", |spec| {
         match &mut spec.method {
             Method::Standard(standard) if standard.tune == TunedParts::S0AndShift => {

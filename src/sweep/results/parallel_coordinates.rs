@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::tables::english_name;
 use super::{Metric, Row, SweepResults};
-use crate::language::in_english;
-use crate::protocol::fields::short_field_name;
 use crate::sweep::values::FieldValue;
 
 impl SweepResults {
@@ -20,7 +19,7 @@ impl SweepResults {
                 .collect();
             let is_number = values.iter().all(|value| value.number().is_some());
             let choices: BTreeSet<&str> = values.iter().map(|value| value.0.as_str()).collect();
-            json!({"name": field, "label": in_english(|| short_field_name(field).into_owned()), "kind": if is_number { "number" } else { "choice" },
+            json!({"name": field, "label": english_name(field), "kind": if is_number { "number" } else { "choice" },
                    "is_log": is_number && is_log(values.iter().filter_map(|value| value.number())),
                    "choices": if is_number { Value::Null } else { json!(choices) }})
         };

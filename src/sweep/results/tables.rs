@@ -171,7 +171,7 @@ impl SweepResults {
 }
 
 /// The shortest name of a field, which files have in English.
-fn english_name(field: &str) -> String {
+pub(super) fn english_name(field: &str) -> String {
     in_english(|| short_field_name(field).into_owned())
 }
 

@@ -1,5 +1,5 @@
-//! What a run makes, as plain numbers: S_0 with its token shifts, the branch of a lifted run and the
-//! adapters of a LoRA run.
+//! What a run makes, as plain numbers: S_0 with its token shifts, the branch of a lifted
+//! run and the adapters of a LoRA run.
 
 use burn::tensor::{Device, Tensor, TensorData};
 

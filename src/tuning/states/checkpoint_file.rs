@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::lora_file::{LoraHeader, lora_tensors};
-use super::shift_file::{is_not, read_shifts_into, shift_values};
+use super::shift_file::{read_shifts_into, shift_values};
 use super::state_file::TunedState;
 use crate::atomic::{sha256_hex, write_atomic};
 use crate::error::{Error, Result};
@@ -64,7 +64,7 @@ struct Header {
     lift: Option<LiftHeader>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lora: Option<LoraHeader>,
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     has_shifts: bool,
     n_parameters: usize,
     extra: BTreeMap<String, String>,

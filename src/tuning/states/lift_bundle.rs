@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::lora_file::{LoraHeader, lora_tensors};
-use super::shift_file::{is_not, read_shifts_into, shift_values};
+use super::shift_file::{read_shifts_into, shift_values};
 use super::snapshot_file::{is_snapshot, snapshot_in};
 use super::state_file::{
     Convention, ExportReport, Metadata, Orientation, TunedState, declared_orientation, state_in,
@@ -75,7 +75,7 @@ struct Header {
     lift: Option<LiftHeader>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lora: Option<LoraHeader>,
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     has_shifts: bool,
 }
 
@@ -208,16 +208,7 @@ pub fn read_tuned(
     path: impl AsRef<Path>,
     orientation: Option<Orientation>,
 ) -> Result<(Tuned, Metadata)> {
-    let file = Checkpoint::open(path)?;
-    if is_snapshot(&file) {
-        let metadata = Metadata::from_text(file.file(), file.metadata())?;
-        return Ok((snapshot_in(&file)?.tuned, metadata));
-    }
-    if is_bundle(&file) {
-        return bundle_in(&file);
-    }
-    let (state, metadata) = state_in(&file, orientation)?;
-    Ok((state.into(), metadata))
+    tuned_in(&Checkpoint::open(path)?, orientation)
 }
 
 /// As [`read_tuned`], for a model whose states all programs hold one way round: where
@@ -230,12 +221,27 @@ pub fn read_tuned_for(
     told: Option<Orientation>,
     model: &ModelConfig,
 ) -> Result<(Tuned, Metadata)> {
-    let path = path.as_ref();
-    let Some(convention) = Convention::of_architecture(model.architecture) else {
-        return read_tuned(path, told);
+    let file = Checkpoint::open(path)?;
+    let orientation = match Convention::of_architecture(model.architecture) {
+        None => told,
+        Some(convention) => {
+            let said = declared_orientation(&file, told)?;
+            Some(said.unwrap_or(convention.orientation))
+        }
     };
-    let said = declared_orientation(&Checkpoint::open(path)?, told)?;
-    read_tuned(path, Some(said.unwrap_or(convention.orientation)))
+    tuned_in(&file, orientation)
+}
+
+fn tuned_in(file: &Checkpoint, orientation: Option<Orientation>) -> Result<(Tuned, Metadata)> {
+    if is_snapshot(file) {
+        let metadata = Metadata::from_text(file.file(), file.metadata())?;
+        return Ok((snapshot_in(file)?.tuned, metadata));
+    }
+    if is_bundle(file) {
+        return bundle_in(file);
+    }
+    let (state, metadata) = state_in(file, orientation)?;
+    Ok((state.into(), metadata))
 }
 
 /// What other programs can load of what a run made.

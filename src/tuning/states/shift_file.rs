@@ -45,8 +45,3 @@ pub(super) fn read_shifts_into(
     state.shifts = Some(layers);
     Ok(())
 }
-
-/// Whether a flag of a header is not set, and so not written.
-pub(super) fn is_not(flag: &bool) -> bool {
-    !flag
-}

@@ -269,8 +269,8 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Numbers that an optimiser or a rule changes: of S_0 and its token shifts, of a branch with its R, of
-    /// adapters.
+    /// Numbers that an optimiser or a rule changes: of S_0 and its token shifts, of a
+    /// branch with its R, of adapters.
     pub fn n_trained(&self) -> usize {
         let n_of = |x: &Tensor<4>| x.dims().iter().product::<usize>();
         let of_state = if self.tunes_state {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::data::{Benchmark, Template};
 use crate::format::shown;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
+use crate::tuning::states::state_file::sidecar::sidecar_path;
 use crate::ui::shared::process::{Ended, Process};
 use crate::ui::shared::workspace::Workspace;
 
@@ -228,9 +229,7 @@ impl Samplings {
 
 /// What the description beside a training file says.
 fn summary(path: &Path) -> String {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".json");
-    let said = std::fs::read(PathBuf::from(beside)).unwrap_or_default();
+    let said = std::fs::read(sidecar_path(path)).unwrap_or_default();
     let said: Value = serde_json::from_slice(&said).unwrap_or_default();
     let counts = &said["counts"];
     let count = |name: &str| counts[name].as_u64().unwrap_or_default();
@@ -238,7 +237,7 @@ fn summary(path: &Path) -> String {
         "Saved {}: {} examples; {} of {} answers are right, {} of {} questions have none",
         shown(path),
         count("kept"),
-        count(tr!("right")),
+        count("right"),
         count("sampled"),
         count("questions_with_none"),
         count("questions")

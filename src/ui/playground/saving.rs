@@ -6,8 +6,9 @@ use super::chat::{as_json_line, messages};
 use super::save_dialog::SaveDialog;
 use super::state::Playground;
 use crate::format::shown;
-use crate::persist::chat_file::{Chat, description_path, write_chat};
+use crate::persist::chat_file::{Chat, write_chat};
 use crate::protocol::event::Answer;
+use crate::tuning::states::state_file::sidecar::sidecar_path;
 use crate::ui::shared::workspace::Workspace;
 
 impl Playground {
@@ -37,7 +38,7 @@ impl Playground {
             return;
         };
         let path = PathBuf::from(asked.path.trim());
-        let both = [path.clone(), description_path(&path)];
+        let both = [path.clone(), sidecar_path(&path)];
         let there = both.into_iter().find(|path| path.exists());
         if let (Some(there), false) = (there, overwrite) {
             asked.there = Some(there);

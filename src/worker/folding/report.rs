@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::bench::Accuracy;
+use crate::language;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary};
 
 /// The run as it is.
@@ -61,7 +62,7 @@ impl FoldReport {
         let mut lines = vec![tr!(
             "divergence from the lifted model, nats a token on {n_checked} {checked_on}: {divergence_before} with S_0 alone, {divergence_after} folded (step {best_step} of {steps}, rate {learning_rate})",
             n_checked,
-            checked_on,
+            checked_on = language::text(checked_on),
             divergence_before = format_args!("{divergence_before:.4}"),
             divergence_after = format_args!("{divergence_after:.4}"),
             best_step,

@@ -42,7 +42,7 @@ pub const NO_LLAMA_CPP: &str = mark!(
 /// What a user should know who exports a state whose token shifts are tuned too.
 pub const SHIFTS_NOTE: &str = mark!(
     "the token shifts are tuned too: Gosling, the script beside the \
-    .pth and rwkv.cpp (.bin) use them; RWKV-Runner refuses the .pth with them, and the other formats cannot hold them"
+    .pth and rwkv.cpp (.bin) use them; RWKV-Runner refuses the .pth with them, and the formats of Ai00, the RWKV app, vLLM and s0-tuning cannot hold them"
 );
 
 /// What was written beside a state.

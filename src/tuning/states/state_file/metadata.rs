@@ -134,7 +134,7 @@ impl Metadata {
         let architecture = match value(keys::ARCHITECTURE) {
             None => Architecture::Rwkv7,
             Some(key) => Architecture::by_key(&key).ok_or_else(|| {
-                let reason = format!("\"{}\" is not known; it is of a newer Gosling", shown(&key));
+                let reason = format!("\"{}\" is not known; a newer Gosling wrote it", shown(&key));
                 Error::input(file, keys::ARCHITECTURE, reason)
             })?,
         };

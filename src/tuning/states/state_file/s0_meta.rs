@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::metadata::Metadata;
-use super::orientation::Orientation;
+use super::orientation::{Convention, Orientation};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::shown;
 use crate::model::{Architecture, LeadingToken};
@@ -41,10 +41,8 @@ pub(super) fn s0_meta(n_layer: usize, shape: [usize; 3], metadata: &Metadata) ->
 
 /// How a folder holds the states of an architecture.
 pub(super) fn orientation_of(architecture: Architecture) -> Orientation {
-    match architecture {
-        Architecture::Rwkv7 => Orientation::ValueKey,
-        Architecture::GatedDeltaNet => Orientation::KeyValue,
-    }
+    Convention::of_architecture(architecture)
+        .map_or(Orientation::ValueKey, |convention| convention.orientation)
 }
 
 /// What the `meta.json` beside `states` says, where that is a file of such a folder;

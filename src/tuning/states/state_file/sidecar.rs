@@ -63,9 +63,9 @@ struct Figure {
     accuracy: f64,
 }
 
-/// Where the description of a state lies.
-pub fn sidecar_path(state: &Path) -> PathBuf {
-    let mut path = state.as_os_str().to_owned();
+/// Where the description of a file lies.
+pub fn sidecar_path(file: &Path) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
     path.push(".json");
     path.into()
 }

@@ -254,20 +254,15 @@ impl<'a> StateTensors<'a> {
     fn shift(&self, name: &str, tensor: &TensorView<'_>, n_embd: usize) -> Result<Vec<f32>> {
         let refuse =
             |reason: String| Err(Error::input(self.checkpoint.file(), shown(name), reason));
-        let n_values = tensor
-            .shape
-            .iter()
-            .try_fold(1_usize, |n, of| n.checked_mul(*of));
-        match n_values {
-            Some(n) if n != n_embd => refuse(format!(
+        if tensor.n_elements() != n_embd {
+            return refuse(format!(
                 "is {:?}, and a token shift of this state is [{n_embd}]",
                 tensor.shape
-            )),
-            None => refuse("has a shape that no token shift has".into()),
-            Some(_) if !tensor.dtype.is_float() => {
-                refuse(format!("holds {}, wanted floats", tensor.dtype.name()))
-            }
-            Some(_) => Ok(tensor.to_f32()),
+            ));
+        }
+        match tensor.dtype.is_float() {
+            true => Ok(tensor.to_f32()),
+            false => refuse(format!("holds {}, wanted floats", tensor.dtype.name())),
         }
     }
 
