@@ -1,5 +1,6 @@
 """The tables of the study of adaptation, from its journal."""
 
+import math
 import statistics
 
 
@@ -37,11 +38,10 @@ def best_rival(entries):
 
 def mcnemar(a, b):
     """Two-sided, exact."""
-    from math import comb
     fixed = sum(x == "1" and y == "0" for x, y in zip(a, b))
     broken = sum(x == "0" and y == "1" for x, y in zip(a, b))
     n, fewer = fixed + broken, min(fixed, broken)
-    return min(1.0, 2 * sum(comb(n, k) for k in range(fewer + 1)) / 2**n) if n else 1.0
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n) if n else 1.0
 
 
 def spread_of(values):

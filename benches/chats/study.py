@@ -27,8 +27,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "benches/methods"))
+sys.path[:0] = [str(ROOT / "benches/methods"), str(ROOT / "benches")]
 
+from journal import Journal  # noqa: E402
 from leading_token import RATES, figures  # noqa: E402
 from tables import of_shares  # noqa: E402
 
@@ -57,15 +58,8 @@ def write_lines(path, lines):
 class Study:
     def __init__(self, options):
         self.options, self.out = options, Path(options.out)
-        self.out.mkdir(parents=True, exist_ok=True)
-        self.journal, self.done, self.failed = self.out / "journal.jsonl", {}, []
-        for line in self.journal.read_text().splitlines() if self.journal.is_file() else []:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            self.done[self.key(entry)] = entry
-        self.started, self.slowest = time.monotonic(), 30.0
+        self.journal = Journal([self.out / "journal.jsonl"], self.key)
+        self.started, self.slowest, self.failed = time.monotonic(), 30.0, []
 
     @staticmethod
     def key(entry):
@@ -164,8 +158,7 @@ class Study:
         if row == "who answered":
             brief, file = self.answering(benchmark, seed)
             counts = json.loads(Path(f"{file}.json").read_text())["counts"]
-            base = {} if brief else {"right": None, "n": None}
-            return {"counts": counts} | (self.score(benchmark, brief) if brief else base)
+            return {"counts": counts} | (self.score(benchmark, brief) if brief else {"right": None, "n": None})
         if not known.is_file():
             self.answering(benchmark, seed)
         solved = [json.loads(line) for line in known.read_text().splitlines()]
@@ -199,7 +192,7 @@ class Study:
         benchmarks, rows = getattr(self, options.what)()
         benchmarks = [benchmark for benchmark in benchmarks if benchmark in options.benchmarks]
         wanted = [(b, row, s) for s in range(options.seeds) for b in benchmarks for row in rows]
-        for benchmark, row, seed in [key for key in wanted if key not in self.done]:
+        for benchmark, row, seed in [key for key in wanted if key not in self.journal.entries]:
             left = self.started + (options.budget or math.inf) - time.monotonic()
             if left < 1.2 * self.slowest:
                 break
@@ -213,11 +206,9 @@ class Study:
             entry = {"benchmark": benchmark, "row": row, "seed": seed} | made
             entry["secs"] = round(time.monotonic() - began, 1)
             self.slowest = max(self.slowest, entry["secs"])
-            with self.journal.open("a") as out:
-                out.write(json.dumps(entry) + "\n")
-            self.done[self.key(entry)] = entry
+            self.journal.write(entry)
             print(json.dumps(entry), flush=True)
-        print(table(self.done.values(), benchmarks, rows, options.seeds))
+        print(table(self.journal.entries.values(), benchmarks, rows, options.seeds))
         for message in sorted(set(self.failed)):
             print(f"failed: {message}")
 

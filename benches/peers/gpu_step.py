@@ -135,9 +135,8 @@ TORCH_LIBRARY_IMPL(peer_gpu, CUDA, m) { m.impl("wkv7", forward); m.impl("wkv7_ba
 def build():
     from torch.utils.cpp_extension import load_inline
 
-    flags = ["-O3", "--use_fast_math", "-gencode=arch=compute_90,code=sm_90"]
     major, minor = torch.cuda.get_device_capability()
-    flags[-1] = f"-gencode=arch=compute_{major}{minor},code=sm_{major}{minor}"
+    flags = ["-O3", "--use_fast_math", f"-gencode=arch=compute_{major}{minor},code=sm_{major}{minor}"]
     load_inline("peer_gpu_wkv7", "", CUDA, extra_cuda_cflags=flags, is_python_module=False)
 
 
@@ -290,7 +289,6 @@ def main():
         p.add_argument(f"--{name}", type=int, default=default)
     p.add_argument("--answers", action="store_true", help="count the last fifth of the tokens only")
     o = p.parse_args()
-    torch.set_grad_enabled(True)
     build()
     worst = check_gradients()
     model = Model(o.shape, o.lora)

@@ -1,6 +1,7 @@
 //! What the same tokens buy without moving a state, and what labels buy that are
 //! known. No adaptation is shown without the ones of its kind.
 
+use std::cell::OnceCell;
 use std::time::Instant;
 
 use super::cost::Cost;
@@ -51,6 +52,15 @@ pub struct Baselines<'a> {
     pub tokens: f64,
     /// What is done already, by name.
     pub is_known: &'a dyn Fn(&str) -> bool,
+    /// Filled where it is first needed.
+    pub views: OnceCell<MeanViews>,
+}
+
+/// The mean distribution over each question's options in some cyclic orders.
+pub struct MeanViews {
+    of: Vec<Vec<f64>>,
+    cost: Cost,
+    secs: f64,
 }
 
 /// One that was measured.
@@ -94,6 +104,11 @@ impl Baselines<'_> {
             Some(n) if n > 0 => self.tuned_on(n, done, progress),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// What the guide's texts cost.
+    fn guide_cost(&self) -> Cost {
+        Cost::guide(self.guide.map_or(0, Guide::n_tokens))
     }
 
     /// Solved questions in front of every question.

@@ -1,7 +1,7 @@
 //! A whole adaptation: the base, the states, what they are compared with, and their
 //! files. What is in the folder already is not done again.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::time::Instant;
 
 use super::baselines::Baselines;
@@ -134,6 +134,7 @@ impl Job<'_> {
                 guide: self.guide.as_ref(),
                 tokens: tokens.unwrap_or(0.0),
                 is_known: &is_known,
+                views: OnceCell::new(),
             };
             let is_pool = self.spec.mode == Mode::Pool;
             let guide = baselines.guides_own().filter(|_| !is_pool);

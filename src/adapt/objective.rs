@@ -20,7 +20,7 @@ mod ratios;
 mod taught;
 mod written;
 
-pub use options::{OptionRows, mean_view, option_rows};
+pub use options::{OptionRows, all_rows, distributions, mean_view, option_rows};
 
 /// A question and the state that moves for it.
 #[derive(Debug, Clone, Copy)]

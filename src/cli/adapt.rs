@@ -337,7 +337,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Resul
         guide,
         is_simulated: matches!(spec.guide, Some(GuideSpec::Simulated { .. })),
         metadata: Metadata {
-            method: Some(tr!("adapted, {}", spec.objective.name())),
+            method: Some(format!("adapted, {}", spec.objective.name())),
             template: Some(task.protocol.prompt_format(spec.task.benchmark)),
             ..loaded.metadata()
         },

@@ -326,7 +326,7 @@ fn naming_flag(error: Error) -> Error {
 }
 
 /// The items of official files; lines that are left out are told.
-fn official(benchmark: Benchmark, path: &Path, split: Split) -> Result<Vec<Item>> {
+pub(super) fn official(benchmark: Benchmark, path: &Path, split: Split) -> Result<Vec<Item>> {
     let loaded = load(benchmark, path, split)?;
     if let Some(bad) = loaded.bad_lines.first() {
         let n_bad = loaded.n_bad_lines;

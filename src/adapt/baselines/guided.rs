@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::votes::VoteSamples;
 use super::{Baselines, OnBaseline};
 use crate::adapt::cost::Cost;
-use crate::adapt::guide::Guide;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::rollout::{RolloutPrompt, Writing, roll_out};
 use crate::adapt::votes::{Ballot, majority};
@@ -86,8 +85,7 @@ impl Baselines<'_> {
             group: 1,
             temperature: None,
         };
-        let guide = self.guide.map_or(0, Guide::n_tokens);
-        let mut cost = Cost::guide(guide);
+        let mut cost = self.guide_cost();
         let written = roll_out(
             self.engine,
             self.prompts,
@@ -137,8 +135,7 @@ impl Baselines<'_> {
             }));
         }
         let valid = n_valid as f64 / right.len().max(1) as f64;
-        let guide = self.guide.map_or(0, Guide::n_tokens);
-        let cost = drawn.cost(n) + Cost::guide(guide);
+        let cost = drawn.cost(n) + self.guide_cost();
         let mut outcome = self.chosen(name, Kind::Baseline, right, valid, cost);
         outcome.secs = drawn.secs;
         outcome

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::{Baselines, OnBaseline};
 use crate::adapt::cost::Cost;
-use crate::adapt::guide::Guide;
 use crate::adapt::objective::option_rows;
 use crate::adapt::option_losses::{distribution, likeliest};
 use crate::adapt::outcome::{Kind, Outcome};
@@ -51,13 +50,12 @@ impl Baselines<'_> {
         if (self.is_known)(&name_of(&name, SHARES[SHARES.len() - 1])) {
             return Ok(());
         }
-        let start = Instant::now();
-        let (views, cost) = self.mean_views(n, progress)?;
+        let views = self.mean_views(progress)?;
         let orders = Found {
             name: &name,
-            of: &views,
-            cost,
-            secs: start.elapsed().as_secs_f64(),
+            of: &views.of,
+            cost: views.cost,
+            secs: views.secs,
         };
         self.with_choices(&orders, done)
     }
@@ -95,7 +93,7 @@ impl Baselines<'_> {
             };
             self.exam.is_right_option(idx, option)
         });
-        let cost = found.cost + Cost::guide(self.guide.map_or(0, Guide::n_tokens));
+        let cost = found.cost + self.guide_cost();
         let mut outcome = self.chosen(name, Kind::Baseline, right.collect(), 1.0, cost);
         outcome.secs = found.secs;
         outcome
@@ -120,8 +118,8 @@ impl Baselines<'_> {
             return Ok(());
         }
         let start = Instant::now();
-        let (mut right, mut cost) = (Vec::new(), Cost::default());
-        for (part_idx, part) in self.questions.chunks(64).enumerate() {
+        let (mut chosen, mut cost) = (Vec::new(), self.guide_cost());
+        for part in self.questions.chunks(64) {
             progress()?;
             let rows = part.iter().map(|question| {
                 let choice = self.choice(question);
@@ -130,15 +128,11 @@ impl Baselines<'_> {
                 option_rows(self.prompts, question, &solved, 0)
             });
             let found = self.distributions(&rows.collect::<Vec<_>>(), &mut cost)?;
-            right.extend(
-                found
-                    .iter()
-                    .enumerate()
-                    .map(|(idx, p)| self.exam.is_right_option(part_idx * 64 + idx, likeliest(p))),
-            );
+            chosen.extend(found.iter().map(|p| likeliest(p)));
         }
-        cost += Cost::guide(self.guide.map_or(0, Guide::n_tokens));
-        let mut outcome = self.chosen(NAME, Kind::Baseline, right, 1.0, cost);
+        let chosen = chosen.into_iter().enumerate();
+        let right = chosen.map(|(idx, chosen)| self.exam.is_right_option(idx, chosen));
+        let mut outcome = self.chosen(NAME, Kind::Baseline, right.collect(), 1.0, cost);
         outcome.secs = start.elapsed().as_secs_f64();
         done(outcome)
     }

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::{Baselines, OnBaseline};
+use super::{Baselines, MeanViews, OnBaseline};
 use crate::adapt::cost::Cost;
-use crate::adapt::objective::{OptionRows, mean_view, option_rows};
+use crate::adapt::objective::{OptionRows, all_rows, distributions, mean_view, option_rows};
 use crate::adapt::option_losses::{distribution, likeliest, mean};
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::rows::{Row, n_tokens};
@@ -39,21 +39,24 @@ impl Baselines<'_> {
         if n < 2 || (self.is_known)(&name) {
             return Ok(());
         }
-        let start = Instant::now();
-        let (views, cost) = self.mean_views(n, progress)?;
-        let chosen = views.iter().map(|view| likeliest(view)).enumerate();
+        let views = self.mean_views(progress)?;
+        let chosen = views.of.iter().map(|view| likeliest(view)).enumerate();
         let right = chosen.map(|(idx, chosen)| self.exam.is_right_option(idx, chosen));
-        let mut outcome = self.chosen(&name, Kind::Baseline, right.collect(), 1.0, cost);
-        outcome.secs = start.elapsed().as_secs_f64();
+        let mut outcome = self.chosen(&name, Kind::Baseline, right.collect(), 1.0, views.cost);
+        outcome.secs = views.secs;
         done(outcome)
     }
 
-    /// The mean distribution over each question's options in `n` cyclic orders.
+    /// The mean distribution over each question's options in [`Self::n_orders`] cyclic
+    /// orders, measured once.
     pub(super) fn mean_views(
         &self,
-        n: usize,
         progress: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<(Vec<Vec<f64>>, Cost)> {
+    ) -> Result<&MeanViews> {
+        if let Some(views) = self.views.get() {
+            return Ok(views);
+        }
+        let (start, n) = (Instant::now(), self.n_orders());
         let (mut means, mut cost) = (Vec::with_capacity(self.questions.len()), Cost::default());
         for part in self.questions.chunks(64) {
             progress()?;
@@ -66,7 +69,12 @@ impl Baselines<'_> {
             let views = self.distributions(&of, &mut cost)?;
             means.extend(views.chunks(n).map(mean_view));
         }
-        Ok((means, cost))
+        let views = MeanViews {
+            of: means,
+            cost,
+            secs: start.elapsed().as_secs_f64(),
+        };
+        Ok(self.views.get_or_init(|| views))
     }
 
     pub(super) fn distributions(
@@ -74,16 +82,10 @@ impl Baselines<'_> {
         of: &[OptionRows],
         cost: &mut Cost,
     ) -> Result<Vec<Vec<f64>>> {
-        let rows: Vec<Row> = of.iter().flat_map(|of| of.rows.iter().cloned()).collect();
+        let rows = all_rows(of);
         *cost += Cost::forward(n_tokens(&rows));
         let scores = self.engine.scores(self.base, &rows, 1.0)?;
-        let mut log_p = scores.log_p.into_iter();
-        let mut sum = |n: usize| log_p.by_ref().take(n).map(f64::from).sum();
-        let of = of.iter().map(|of| {
-            let scores: Vec<f64> = of.n_scored.iter().map(|n| sum(*n)).collect();
-            distribution(&scores)
-        });
-        Ok(of.collect())
+        Ok(distributions(of, &scores.log_p))
     }
 
     /// The scores of the base, as they were measured.

@@ -80,7 +80,6 @@ impl<'a> HttpGuide<'a> {
     }
 
     fn request(&self, prompts: &Prompts<'_>, question: &Question, seed: u64) -> GuideRequest {
-        let question_has_letters = question.has_letters();
         let solved = fitting(self.solved, question, self.spec.examples);
         let bare = prompts.text(question, &[]);
         let whole = prompts.text(question, &solved);
@@ -90,17 +89,16 @@ impl<'a> HttpGuide<'a> {
             Some(examples) => (examples.to_owned(), own),
             None => (String::new(), bare),
         };
-        let shown = with_options(question, &text);
         GuideRequest {
             examples,
-            question: shown,
+            question: with_options(question, &text),
             stops: prompts
                 .stops
                 .iter()
                 .map(|stop| (*stop).to_owned())
                 .collect(),
             seed,
-            wants_letters: question_has_letters && self.gives_logprobs.get(),
+            wants_letters: question.has_letters() && self.gives_logprobs.get(),
         }
     }
 
@@ -345,7 +343,7 @@ impl<'a> HttpGuide<'a> {
     }
 }
 
-/// What people are told where a first question had no answer, which ends nothing.
+/// What the user is told where a first question had no answer, which ends nothing.
 fn said_nothing(failed: &Failed) -> String {
     format!(
         "the first question had no answer, others are tried: {}",

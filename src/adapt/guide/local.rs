@@ -3,8 +3,8 @@
 use super::{GuideText, kept, option_text, taken};
 use crate::adapt::cost::Cost;
 use crate::adapt::engine::Engine;
-use crate::adapt::objective::{OptionRows, option_rows};
-use crate::adapt::option_losses::{distribution, likeliest};
+use crate::adapt::objective::{OptionRows, all_rows, distributions, option_rows};
+use crate::adapt::option_losses::likeliest;
 use crate::adapt::prompts::{Prompts, fitting};
 use crate::adapt::question::Question;
 use crate::adapt::rollout::{RolloutPrompt, Writing, roll_out};
@@ -84,18 +84,15 @@ impl LocalGuide<'_> {
                 .iter()
                 .map(|question| option_rows(own, question, &self.in_front(question), 0))
                 .collect();
-            let rows: Vec<Row> = of.iter().flat_map(|of| of.rows.clone()).collect();
-            let scores = self.engine.scores(&self.states, &rows, 1.0)?;
-            let mut log_p = scores.log_p.into_iter();
-            for (question, of) in part.iter().zip(&of) {
-                let sum = |n: &usize| log_p.by_ref().take(*n).map(f64::from).sum();
-                let scores: Vec<f64> = of.n_scored.iter().map(sum).collect();
-                let idx = likeliest(&scores);
+            let scores = self.engine.scores(&self.states, &all_rows(&of), 1.0)?;
+            let found = distributions(&of, &scores.log_p);
+            for ((question, of), shares) in part.iter().zip(&of).zip(found) {
+                let idx = likeliest(&shares);
                 let text = option_text(question, &question.options(), idx);
                 let tokens = own.answer_tokens(&text);
                 texts.push(GuideText {
                     n_tokens: n_tokens(&of.rows),
-                    shares: distribution(&scores),
+                    shares,
                     ..self.text(own, question, text, Some(idx.to_string()), tokens)
                 });
             }

@@ -51,7 +51,7 @@ pub fn option_rows(
 
 /// The distribution over the options of each question, from the log-probabilities of
 /// all scored tokens.
-pub(super) fn distributions(of: &[OptionRows], log_p: &[f32]) -> Vec<Vec<f64>> {
+pub fn distributions(of: &[OptionRows], log_p: &[f32]) -> Vec<Vec<f64>> {
     let mut log_p = log_p.iter();
     let mut sum = |n: usize| log_p.by_ref().take(n).map(|x| f64::from(*x)).sum();
     let of_question = |rows: &OptionRows| {
@@ -73,7 +73,7 @@ pub(super) fn weights(of: &[OptionRows], gradients: &[Vec<f64>]) -> Vec<f32> {
 }
 
 /// All texts behind each other.
-pub(super) fn all_rows(of: &[OptionRows]) -> Vec<Row> {
+pub fn all_rows(of: &[OptionRows]) -> Vec<Row> {
     of.iter().flat_map(|of| of.rows.iter().cloned()).collect()
 }
 

@@ -7,8 +7,9 @@ use crate::adapt::prompts::Prompts;
 use crate::adapt::question::Question;
 use crate::adapt::spec::TaskSpec;
 use crate::bench::{FewShot, ItemSet, ScoreOptions, gold_answers};
+use crate::cli::eval::official;
 use crate::cli::progress::show_read;
-use crate::data::{Benchmark, Item, Protocol, Split, few_shot, load, mini};
+use crate::data::{Benchmark, Item, Protocol, Split, few_shot, mini};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
@@ -208,20 +209,7 @@ impl Task {
 fn items(benchmark: Benchmark, folder: Option<&Path>, split: Split) -> Result<Vec<Item>> {
     match folder {
         None => mini(benchmark, split),
-        Some(folder) => {
-            let loaded = load(benchmark, folder, split)?;
-            if let Some(bad) = loaded.bad_lines.first() {
-                eprintln!(
-                    "{}",
-                    tr!(
-                        "gosling: {bad} (lines left out: {})",
-                        loaded.n_bad_lines,
-                        bad
-                    )
-                );
-            }
-            Ok(loaded.items)
-        }
+        Some(folder) => official(benchmark, folder, split),
     }
 }
 

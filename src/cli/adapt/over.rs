@@ -16,7 +16,7 @@ use crate::report::{Cell, Table};
 const MAX_COMBINATIONS: usize = 1000;
 
 /// The folder of what the validation split chose.
-pub(super) const CHOSEN: &str = mark!("chosen");
+pub(super) const CHOSEN: &str = "chosen";
 
 /// A field and its values.
 struct Axis {

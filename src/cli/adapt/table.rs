@@ -32,12 +32,12 @@ const COLUMNS: [&str; 12] = [
 /// # Errors
 /// [`crate::Error::Io`].
 pub(super) fn write_all(table: &Table, folder: &Path, stem: &str) -> Result<()> {
-    let is_csv = |format: &TableFormat| *format == TableFormat::Csv;
-    let (last, first): (Vec<_>, Vec<_>) = TableFormat::ALL.into_iter().partition(is_csv);
-    for format in first.into_iter().chain(last) {
-        table.write(folder.join(format!("{stem}.{}", format.extension())))?;
-    }
-    Ok(())
+    let write = |of: TableFormat| table.write(folder.join(format!("{stem}.{}", of.extension())));
+    let others = TableFormat::ALL.into_iter();
+    others
+        .filter(|of| *of != TableFormat::Csv)
+        .try_for_each(write)?;
+    write(TableFormat::Csv)
 }
 
 /// Writes a table as JSON lines, an object a row.
