@@ -300,7 +300,8 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Resul
                 solved: task.solved.clone(),
                 examples: *examples,
                 name: match checkpoint {
-                    CheckpointSource::Mini => tr!("the mini model").into(),
+                    // Goes into the files of the adaptation.
+                    CheckpointSource::Mini => "the mini model".into(),
                     CheckpointSource::File(path) => shown(path).to_string(),
                 },
             };

@@ -98,7 +98,11 @@ pub(super) fn choose(
     let said = said.join(", ");
     teller.say(&tr!("chosen on validation: {said}", said));
     one(spec, &Folder::open(&out.join(CHOSEN), spec)?, teller)?;
-    table.notes.push(tr!("figures are of the validation split; the best, {said}, was then scored on {}, see {CHOSEN}", spec.task.split, said, CHOSEN));
+    // In English, as all notes of a table, which goes into files.
+    table.notes.push(format!(
+        "figures are of the validation split; the best, {said}, was then scored on {}, see {CHOSEN}",
+        spec.task.split
+    ));
     Ok(table)
 }
 
