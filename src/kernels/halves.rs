@@ -96,3 +96,24 @@ pub(crate) fn half_of(eight: Eight, #[comptime] which: usize) -> Halves {
     four.insert(1usize, eight.extract(comptime!(2 * which + 1)));
     four
 }
+
+/// Sixteen rows of sixteen numbers for matrix units, `stride` eights apart.
+#[cube]
+pub(crate) fn fragment(
+    shared: &Shared<[Eight]>,
+    at: usize,
+    #[comptime] ident: cmma::MatrixIdent,
+    #[comptime] layout: cmma::MatrixLayout,
+    #[comptime] stride: usize,
+) -> cmma::Matrix<f16> {
+    // SAFETY: it is loaded at once.
+    let mut fragment =
+        unsafe { cmma::Matrix::<f16>::uninitialized(ident, 16usize, 16usize, 16usize, layout) };
+    // Strides count numbers of the vectors' elements.
+    cmma::load(
+        &mut fragment,
+        &shared[at..at + comptime!(15 * stride + 2)],
+        comptime!(4 * stride as u32),
+    );
+    fragment
+}

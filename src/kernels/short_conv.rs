@@ -74,11 +74,11 @@ impl ShortConv {
     }
 }
 
-fn total(mut each: impl Iterator<Item = Tensor<3>>) -> Tensor<3> {
-    let Some(first) = each.next() else {
+fn total(each: impl Iterator<Item = Tensor<3>>) -> Tensor<3> {
+    let Some(sum) = each.reduce(|sum, next| sum + next) else {
         unreachable!("a convolution has a tap")
     };
-    each.fold(first, |sum, next| sum + next)
+    sum
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub(crate) use dialect::written_tests;
 pub use fingerprint::{content_digits, is_same_content, short_fingerprint};
 #[cfg(test)]
 pub(crate) use folder::files_of;
-use folder::{Shards, Weights, check_config, config_in, weights_at};
+use folder::{Shards, Weights, checked_config, config_in, weights_at};
 pub use folder::{files, has_ending_of_weights, is_model_folder, stamp};
 use source::Source;
 pub(crate) use tensor_view::shown;
@@ -168,19 +168,19 @@ impl Checkpoint {
         match weights_at(path)? {
             Weights::Shards(shards) => {
                 let folder = shards.index.parent().unwrap_or(Path::new(""));
-                check_config(folder)?;
-                let checkpoint = Self::from_shards(path, &shards)?;
-                Ok(checkpoint.beside(config_in(folder)))
+                let config = checked_config(folder)?;
+                Ok(Self::from_shards(path, &shards)?.beside(config))
             }
             Weights::File(file) => {
-                if path.is_dir() {
-                    check_config(path)?;
-                }
+                let config = if path.is_dir() {
+                    checked_config(path)?
+                } else {
+                    config_in(file.parent().unwrap_or(Path::new("")))
+                };
                 let source = Source::open(&file)?;
                 let (format, index) = source.index(&file)?;
                 let checkpoint = Self::translated(path, vec![source], format, index)?;
-                let folder = file.parent().unwrap_or(Path::new(""));
-                Ok(checkpoint.beside(config_in(folder)))
+                Ok(checkpoint.beside(config))
             }
         }
     }

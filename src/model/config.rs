@@ -82,7 +82,12 @@ impl ModelConfig {
         if let Some(reason) = variants::refusal(checkpoint) {
             return Err(refuse(reason));
         }
-        let n_layer = n_layer(checkpoint).map_err(refuse)?;
+        let Some(n_layer) = n_layer(checkpoint, "blocks.", "block").map_err(refuse)? else {
+            return Err(refuse(format!(
+                "no tensor is named \"blocks.0…\", so this is not an RWKV-7 model (found {})",
+                first_names(checkpoint)
+            )));
+        };
         let (config, unreadable) = Self::read_dimensions(checkpoint, n_layer);
         let mut problems = unreadable;
         if problems.is_empty() {
@@ -333,24 +338,20 @@ impl fmt::Display for ModelConfig {
     }
 }
 
-/// The highest block index plus one.
-fn n_layer(checkpoint: &Checkpoint) -> Result<usize, String> {
+/// The highest index behind `prefix` plus one, where a tensor has one. `part` is what a
+/// layer is called.
+fn n_layer(checkpoint: &Checkpoint, prefix: &str, part: &str) -> Result<Option<usize>, String> {
     let index_of = |name: &str| -> Option<usize> {
-        let (index, _) = name.strip_prefix("blocks.")?.split_once('.')?;
+        let (index, _) = name.strip_prefix(prefix)?.split_once('.')?;
         index.parse().ok()
     };
-    let highest = checkpoint.names().filter_map(index_of).max();
-    match highest {
-        // A block has many tensors, so more blocks than tensors is no model.
-        Some(highest) if highest < MAX_LAYERS.min(checkpoint.names().len()) => Ok(highest + 1),
-        Some(highest) => Err(format!(
-            "has a block {highest}, but only {} tensors",
-            checkpoint.names().len()
+    let n_tensors = checkpoint.names().len();
+    match checkpoint.names().filter_map(index_of).max() {
+        // Each has many tensors, so more of them than tensors is no model.
+        Some(highest) if highest >= MAX_LAYERS.min(n_tensors) => Err(format!(
+            "has a {part} {highest}, but only {n_tensors} tensors"
         )),
-        None => Err(format!(
-            "no tensor is named \"blocks.0…\", so this is not an RWKV-7 model (found {})",
-            first_names(checkpoint)
-        )),
+        highest => Ok(highest.map(|highest| highest + 1)),
     }
 }
 

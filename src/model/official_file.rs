@@ -52,8 +52,8 @@ pub type Added<'a> = dyn Fn(&str) -> Option<Vec<f32>> + 'a;
 /// F16. `narrow` is another type for all: BF16, F16 or F32.
 ///
 /// # Errors
-/// As [`ModelConfig::from_checkpoint`]; a model that is no RWKV-7; numbers that the type does not hold; a file
-/// that cannot be written or reads back as another.
+/// As [`ModelConfig::from_checkpoint`]; a model that is no RWKV-7; numbers that the type
+/// does not hold; a file that cannot be written or reads back as another.
 pub fn write_official(
     checkpoint: &Checkpoint,
     path: impl AsRef<Path>,

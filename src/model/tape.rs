@@ -31,11 +31,9 @@ pub struct TapeOptions {
 /// A forward pass, as the backward pass reads it.
 #[derive(Debug)]
 pub struct Tape {
-    first_layer: usize,
+    options: TapeOptions,
     /// Whether anything tuned acts on the value of the model's first layer.
     trains_first_value: bool,
-    /// Whether the pass goes through all of the first layer.
-    token_shifts: bool,
     /// Of the layers from the first on.
     layers: Vec<LayerTape>,
 }
@@ -131,9 +129,8 @@ impl Model {
             }
         }
         let tape = Tape {
-            first_layer,
+            options,
             trains_first_value,
-            token_shifts,
             layers,
         };
         (x, tape)
@@ -186,12 +183,8 @@ impl Model {
         moments_at: Option<&Tensor<1, Int>>,
         take: impl Fn(BlockGradients) -> G,
     ) -> (Vec<G>, CarriedGradients) {
-        let first = tape.first_layer;
-        let options = TapeOptions {
-            first_layer: first,
-            token_shifts: tape.token_shifts,
-            recompute: true,
-        };
+        let options = tape.options;
+        let first = options.first_layer;
         let is_window = window.is_some();
         let behind = window.flatten().map(|behind| behind.layers);
         let mut behind = behind.unwrap_or_default();

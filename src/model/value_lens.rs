@@ -40,7 +40,7 @@ impl Model {
                 (read, &block.mixing.output)
             }
         };
-        let whole = Tensor::zeros([n_directions, config.n_head * n], &read.device());
+        let whole = Tensor::zeros([n_directions, config.head_channels()], &read.device());
         let whole = whole.slice_assign([0..n_directions, channels], read);
         let added = linear(whole, output);
         let (added, weight) = match &self.ln_out {

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use clap::Args;
 
 use super::report::{Spread, report};
-use super::target::{Storage, TargetArguments, check_counts};
+use super::target::{Storage, TargetArguments, check_counts, three_counts};
 use crate::error::{Error, Result};
 use crate::kernels::device::time_on_device;
 use crate::kernels::matrix::{Matrix, Packed};
@@ -100,17 +100,11 @@ fn parsed(text: &str) -> Result<Case> {
         Some(numbers) => (numbers, Stored::Transposed),
         None => (text, Stored::Plain),
     };
-    let numbers: std::result::Result<Vec<usize>, _> = numbers.split(',').map(str::parse).collect();
-    match numbers.as_deref() {
-        Ok(&[m, k, n]) if m > 0 && k > 0 && n > 0 => Ok(Case {
-            sizes: [m, k, n],
-            stored,
-        }),
-        Ok(_) | Err(_) => Err(Error::spec(
-            "--shape",
-            tr!("`{text}` is not M,K,N or M,K,NT", text),
-        )),
-    }
+    let sizes = three_counts(numbers).ok_or_else(|| {
+        let reason = tr!("`{text}` is not M,K,N or M,K,NT", text);
+        Error::spec("--shape", reason)
+    })?;
+    Ok(Case { sizes, stored })
 }
 
 impl Case {
@@ -133,36 +127,17 @@ impl Case {
             let (start, finish) = (Start::Plain, Finish::Plain);
             product(a.clone(), &b, self.stored, start, finish, None);
         };
-        let wait = || {
-            let done = device.sync();
-            done.map_err(|error| {
-                Error::Device(tr!(
-                    "the device failed: {error}",
-                    error = format_args!("{error:?}")
-                ))
-            })
+        let ms = Spread::of_queued(device, arguments.calls, arguments.repeats, call)?;
+        let spread = Spread {
+            median: 1e3 * ms.median,
+            lower: 1e3 * ms.lower,
+            upper: 1e3 * ms.upper,
         };
         let calls = || (0..arguments.calls).for_each(|_| call());
-        // The first call builds the kernels.
-        calls();
-        wait()?;
-        let a_call = 1e3 / arguments.calls as f64;
-        let Spread {
-            median,
-            lower,
-            upper,
-        } = Spread::of_calls(arguments.repeats, || {
-            calls();
-            wait()
-        })?;
-        let spread = Spread {
-            median: median * a_call,
-            lower: lower * a_call,
-            upper: upper * a_call,
-        };
+        let a_call = 1e6 / arguments.calls as f64;
         let on_device: Option<Vec<f64>> = (0..arguments.repeats)
             .map(|_| time_on_device(device, calls))
-            .map(|time| Some(1e3 * time?.as_secs_f64() * a_call))
+            .map(|time| Some(time?.as_secs_f64() * a_call))
             .collect();
         Ok((spread, on_device.map(|all| Spread::of(all).median)))
     }

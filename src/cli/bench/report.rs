@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::time::Instant;
 
+use burn::tensor::Device;
 use serde_json::{Value, json};
 
 use super::target::TargetArguments;
@@ -45,6 +46,41 @@ impl Spread {
         };
         let all: Result<Vec<f64>> = (0..n).map(|_| timed()).collect();
         all.map(Self::of)
+    }
+
+    /// Of the milliseconds of one call, measured `repeats` times as a share of `calls`
+    /// between two waits for `device`.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn of_queued(
+        device: &Device,
+        calls: usize,
+        repeats: usize,
+        mut call: impl FnMut(),
+    ) -> Result<Self> {
+        let mut all_calls = || {
+            (0..calls).for_each(|_| call());
+            device.sync().map_err(|error| {
+                Error::Device(tr!(
+                    "the device failed: {error}",
+                    error = format_args!("{error:?}")
+                ))
+            })
+        };
+        // The first call builds the kernels.
+        all_calls()?;
+        let Self {
+            median,
+            lower,
+            upper,
+        } = Self::of_calls(repeats, all_calls)?;
+        let n = calls as f64;
+        Ok(Self {
+            median: median / n,
+            lower: lower / n,
+            upper: upper / n,
+        })
     }
 
     /// Three cells: the median and the quartiles.

@@ -167,8 +167,10 @@ fn kind(kernel: &str) -> &'static str {
     match kernel {
         "product" => "matrix products",
         "cross_entropy" => "loss",
-        "wkv7_forward" | "wkv7_rows_backward" | "wkv7_columns_backward" => "recurrence",
-        "wkv7_chunks_prepare"
+        "wkv7_forward"
+        | "wkv7_rows_backward"
+        | "wkv7_columns_backward"
+        | "wkv7_chunks_prepare"
         | "wkv7_chunks_walk"
         | "wkv7_chunks_starts"
         | "wkv7_chunks_back"

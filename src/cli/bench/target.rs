@@ -142,6 +142,13 @@ impl ModelArguments {
     }
 }
 
+/// Three counts with commas between them, none of them zero.
+pub(super) fn three_counts(text: &str) -> Option<[usize; 3]> {
+    let counts: Option<Vec<usize>> = text.split(',').map(|part| part.parse().ok()).collect();
+    let counts: [usize; 3] = counts?.try_into().ok()?;
+    (!counts.contains(&0)).then_some(counts)
+}
+
 /// Refuses options that must not be zero.
 pub(super) fn check_counts<const N: usize>(counts: [(&str, usize); N]) -> Result<()> {
     match counts.iter().find(|(_, value)| *value == 0) {

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use clap::Args;
 
 use super::report::{Spread, report};
-use super::target::{TargetArguments, check_counts};
+use super::target::{TargetArguments, check_counts, three_counts};
 use crate::error::{Error, Result};
 use crate::kernels::device::matrix_units::multiplies_in_half;
 use crate::kernels::wkv7::{Factors, Wkv7Inputs, Wkv7Tape, wkv7_backward, wkv7_with};
@@ -71,11 +71,7 @@ pub(super) fn run(arguments: &WkvArguments) -> Result<()> {
 }
 
 fn parsed(text: &str) -> Result<[usize; 3]> {
-    let numbers: std::result::Result<Vec<usize>, _> = text.split(',').map(str::parse).collect();
-    match numbers.as_deref() {
-        Ok(&[b, t, h]) if b > 0 && t > 0 && h > 0 => Ok([b, t, h]),
-        Ok(_) | Err(_) => Err(Error::spec("--shape", tr!("`{text}` is not B,T,H", text))),
-    }
+    three_counts(text).ok_or_else(|| Error::spec("--shape", tr!("`{text}` is not B,T,H", text)))
 }
 
 /// Inputs of the size of a trained model's.
@@ -137,34 +133,9 @@ impl Case {
         ])
     }
 
-    /// Milliseconds of one call, of many between two waits for the device.
-    fn time(&self, arguments: &WkvArguments, mut call: impl FnMut()) -> Result<Spread> {
-        let wait = || {
-            let done = self.device.sync();
-            done.map_err(|error| {
-                Error::Device(tr!(
-                    "the device failed: {error}",
-                    error = format_args!("{error:?}")
-                ))
-            })
-        };
-        // The first call builds the kernels.
-        call();
-        wait()?;
-        let Spread {
-            median,
-            lower,
-            upper,
-        } = Spread::of_calls(arguments.repeats, || {
-            (0..arguments.calls).for_each(|_| call());
-            wait()
-        })?;
-        let n = arguments.calls as f64;
-        Ok(Spread {
-            median: median / n,
-            lower: lower / n,
-            upper: upper / n,
-        })
+    /// Milliseconds of one call.
+    fn time(&self, arguments: &WkvArguments, call: impl FnMut()) -> Result<Spread> {
+        Spread::of_queued(&self.device, arguments.calls, arguments.repeats, call)
     }
 }
 

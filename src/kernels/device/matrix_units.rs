@@ -18,18 +18,20 @@ pub fn multiplies_in_half(device: &Device) -> bool {
 /// Whether the device multiplies 16-bit matrices with 32-bit sums in planes of
 /// 32 units, and has shared memory for them.
 pub fn has_matrix_units(like: &CubeTensor) -> bool {
-    let properties = like.client.properties();
-    let (half, single) = (
-        ElemType::Float(FloatKind::F16),
-        ElemType::Float(FloatKind::F32),
-    );
-    let fits = properties.features.matmul.cmma.iter().any(|config| {
-        (config.a_type, config.b_type, config.cd_type) == (half, half, single)
-            && (config.m, config.n, config.k) == (16, 16, 16)
-    });
-    let hardware = &properties.hardware;
+    let hardware = &like.client.properties().hardware;
     let has_room = hardware.max_shared_memory_size >= SHARED_BYTES;
-    fits && has_room && (hardware.plane_size_min, hardware.plane_size_max) == (32, 32)
+    let has_planes = (hardware.plane_size_min, hardware.plane_size_max) == (32, 32);
+    has_sums_of(like, FloatKind::F32) && has_room && has_planes
+}
+
+/// Whether the device multiplies 16 by 16 numbers in 16 bits with sums of `kind`.
+pub fn has_sums_of(like: &CubeTensor, kind: FloatKind) -> bool {
+    let (half, sums) = (ElemType::Float(FloatKind::F16), ElemType::Float(kind));
+    let matmul = &like.client.properties().features.matmul;
+    matmul.cmma.iter().any(|config| {
+        (config.a_type, config.b_type, config.cd_type) == (half, half, sums)
+            && (config.m, config.n, config.k) == (16, 16, 16)
+    })
 }
 
 /// Shared memory that the largest tile takes, and a table of codes.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::shown;
 use crate::error::{Error, Result};
+use crate::model::Architecture;
 
 /// The longest index and configuration that is read, in bytes.
 const MAX_JSON_BYTES: u64 = 16 << 20;
@@ -31,9 +32,6 @@ const ENDINGS: [&str; 6] = ["pth", "pt", "safetensors", "st", "gguf", "bin"];
 
 /// What a folder's weights are, in words of its maker.
 const CONFIG: &str = "config.json";
-
-/// `model_type` of Gated DeltaNet, whose reader checks the rest of its configuration.
-const GATED_DELTANET: &str = "gated_deltanet";
 
 /// What stands before a list of files.
 const INDEX_ENDING: &str = ".index.json";
@@ -271,24 +269,24 @@ fn read_json(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(fail)
 }
 
-/// Refuses what `config.json` beside the weights says, where it is another model
-/// than the tensors may look like. Shapes are never taken from it.
+/// As [`config_in`], refusing another model than the tensors may look like. Shapes are
+/// never taken from it.
 ///
 /// # Errors
 /// What it says, and that it cannot be run.
-pub(super) fn check_config(folder: &Path) -> Result<()> {
+pub(super) fn checked_config(folder: &Path) -> Result<Option<Value>> {
     let path = folder.join(CONFIG);
     if !path.is_file() {
-        return Ok(());
+        return Ok(None);
     }
     let config: Value = match serde_json::from_slice(&read_json(&path)?) {
         Ok(config) => config,
         // The weights say all that is needed.
-        Err(_) => return Ok(()),
+        Err(_) => return Ok(None),
     };
     match refusal_of(&config) {
         Some((key, reason)) => Err(Error::input(path, key, reason)),
-        None => Ok(()),
+        None => Ok(Some(config)),
     }
 }
 
@@ -301,10 +299,8 @@ pub(super) fn config_in(folder: &Path) -> Option<Value> {
 
 /// The key of a configuration that speaks against the model, and why.
 fn refusal_of(config: &Value) -> Option<(&'static str, String)> {
-    if config
-        .get("model_type")
-        .is_some_and(|it| it == GATED_DELTANET)
-    {
+    // Its reader checks the rest.
+    if Architecture::GatedDeltaNet.is_named_in(config) {
         return None;
     }
     let is_set = |key: &str| match config.get(key) {

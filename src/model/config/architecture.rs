@@ -1,6 +1,7 @@
 //! The architectures that can be run.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::model::checkpoint::Checkpoint;
 
@@ -15,7 +16,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The name for people.
+    /// The name for the user.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rwkv7 => "RWKV-7",
@@ -38,13 +39,16 @@ impl Architecture {
             .find(|one| one.key() == key)
     }
 
+    /// Whether `config`, what a `config.json` says, is of this architecture.
+    pub(in crate::model) fn is_named_in(self, config: &Value) -> bool {
+        config.get("model_type").is_some_and(|it| it == self.key())
+    }
+
     /// That of a checkpoint: by its `config.json`, or by the tensors that no other
     /// has. All else is read as RWKV-7, whose reader says what it is instead.
     pub fn of(checkpoint: &Checkpoint) -> Self {
-        let model_type = checkpoint
-            .model_config()
-            .and_then(|it| it.get("model_type"));
-        let says_so = model_type.is_some_and(|it| it == Self::GatedDeltaNet.key());
+        let config = checkpoint.model_config();
+        let says_so = config.is_some_and(|config| Self::GatedDeltaNet.is_named_in(config));
         let has = |part: &str| checkpoint.names().any(|name| name.ends_with(part));
         if says_so || has(".attn.A_log") && has(".attn.q_conv1d.weight") {
             Self::GatedDeltaNet

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Architecture, HEAD_SIZES, MAX_LAYERS, ModelConfig, listed};
+use super::{Architecture, HEAD_SIZES, ModelConfig, listed, n_layer};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, shown};
 
@@ -104,7 +104,10 @@ pub(super) fn read(checkpoint: &Checkpoint) -> Result<ModelConfig> {
         )));
     }
     Settings::of(checkpoint)?;
-    let n_layer = n_layer(checkpoint).map_err(refuse)?;
+    let Some(n_layer) = n_layer(checkpoint, "model.layers.", "layer").map_err(refuse)? else {
+        let reason = "no tensor is named \"model.layers.0…\", so this is no Gated DeltaNet";
+        return Err(refuse(reason.into()));
+    };
     let shape = |name: &str| {
         let missing = || refuse(format!("{name} is missing"));
         checkpoint
@@ -153,24 +156,6 @@ pub(super) fn read(checkpoint: &Checkpoint) -> Result<ModelConfig> {
     match problems.is_empty() {
         true => Ok(config),
         false => Err(refuse(listed(&problems))),
-    }
-}
-
-/// The highest layer index plus one.
-fn n_layer(checkpoint: &Checkpoint) -> Result<usize, String> {
-    let index_of = |name: &str| -> Option<usize> {
-        let (index, _) = name.strip_prefix("model.layers.")?.split_once('.')?;
-        index.parse().ok()
-    };
-    let highest = checkpoint.names().filter_map(index_of).max();
-    match highest {
-        // A layer has many tensors, so more layers than tensors is no model.
-        Some(highest) if highest < MAX_LAYERS.min(checkpoint.names().len()) => Ok(highest + 1),
-        Some(highest) => Err(format!(
-            "has a layer {highest}, but only {} tensors",
-            checkpoint.names().len()
-        )),
-        None => Err("no tensor is named \"model.layers.0…\", so this is no Gated DeltaNet".into()),
     }
 }
 

@@ -146,16 +146,11 @@ impl Inputs {
         let dlast = dlast.map(|dlast| dlast.reshape(before.dims()));
         let projected = tape.projected.clone();
         let (dprojected, dbefore) = self.conv.backward(projected, before, dconvolved, dlast);
-        let matrices = [&self.query, &self.key, &self.value];
-        let mut dx = None;
-        for (idx, matrix) in matrices.into_iter().enumerate() {
+        let of_part = |idx: usize, matrix: &Matrix| {
             let part = dprojected.clone().narrow(2, idx * flat[2], flat[2]);
-            let through = linear_backward(part, matrix);
-            dx = Some(match dx {
-                Some(sum) => sum + through,
-                None => through,
-            });
-        }
+            linear_backward(part, matrix)
+        };
+        let dx = of_part(0, &self.query) + of_part(1, &self.key) + of_part(2, &self.value);
         let per_head = [n_batch, n_tokens, n_head];
         // The decay is exp(-speed softplus(step)).
         let slope = sigmoid(tape.step.clone()) * self.speed.clone().neg().unsqueeze::<3>();
@@ -164,12 +159,11 @@ impl Inputs {
         let drate = dbeta.reshape(per_head) * self.largest_rate;
         let drate = drate * rate.clone() * (-rate + 1.0);
         let beside = linear_backward(dstep, &self.a) + linear_backward(drate, &self.b);
-        let dx = match dx {
-            Some(sum) => sum + beside,
-            None => beside,
-        };
         let [_, n_before, n_channels] = dbefore.dims();
-        (dx, dbefore.reshape([n_batch, n_before * n_channels]))
+        (
+            dx + beside,
+            dbefore.reshape([n_batch, n_before * n_channels]),
+        )
     }
 
     /// q, k and v of [B, T, 3 H N], [B, T, H, N] each.

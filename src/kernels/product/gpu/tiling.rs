@@ -8,8 +8,8 @@ pub struct Tiling {
     pub planes_m: usize,
     /// Planes along its columns.
     pub planes_n: usize,
-    /// Planes that take every so manieth step of the terms, each with stages of its
-    /// own; where there are several, each has the whole tile.
+    /// Planes that take the steps of the terms in turn, each with a stage of its own;
+    /// where there are several, each makes the whole tile.
     pub planes_k: usize,
     /// Fragments of 16 rows of every plane.
     pub fragments_m: usize,

@@ -63,8 +63,8 @@ fn through(
 }
 
 /// `x` [B, T, C] and `last` [B, C] → `mixed` [B, T, C], one for every `mix` [C],
-/// in 16 bits where `in_halves`, and the last normalised token, [B, C]. A cube for every one of
-/// the `n_rows` tokens.
+/// in 16 bits where `in_halves`, and the last normalised token, [B, C]. A cube for every
+/// one of the `n_rows` tokens.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn token_mix_six<P: Size>(
@@ -116,8 +116,9 @@ pub fn token_mix_six<P: Size>(
     }
 }
 
-/// `x` [B, T, C] and `last` [B, C] → `mixed_0` [B, T, C] for `mix_0` [C]
-/// and the last normalised token, [B, C]. A cube for every one of the `n_rows` tokens.
+/// `x` [B, T, C] and `last` [B, C] → `mixed_0` [B, T, C] for `mix_0` [C], in 16 bits
+/// where `in_halves`, and the last normalised token, [B, C]. A cube for every one of the
+/// `n_rows` tokens.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn token_mix_one<P: Size>(

@@ -3,7 +3,7 @@
 use cubecl::prelude::*;
 use half::f16;
 
-use crate::kernels::halves::Eight;
+use crate::kernels::halves::{Eight, fragment};
 use crate::kernels::product::gpu::tiling::Tiling;
 
 /// Adds the products of the tiles of a stage to the sums of this plane.
@@ -57,27 +57,6 @@ pub(super) fn multiply(
             }
         }
     }
-}
-
-/// Sixteen rows of sixteen numbers, `stride` eights apart.
-#[cube]
-fn fragment(
-    shared: &Shared<[Eight]>,
-    at: usize,
-    #[comptime] ident: cmma::MatrixIdent,
-    #[comptime] layout: cmma::MatrixLayout,
-    #[comptime] stride: usize,
-) -> cmma::Matrix<f16> {
-    // SAFETY: it is loaded at once.
-    let mut fragment =
-        unsafe { cmma::Matrix::<f16>::uninitialized(ident, 16usize, 16usize, 16usize, layout) };
-    // Strides count numbers of the vectors' elements.
-    cmma::load(
-        &mut fragment,
-        &shared[at..at + comptime!(15 * stride + 2)],
-        comptime!(4 * stride as u32),
-    );
-    fragment
 }
 
 /// Puts sixteen rows of a plane's sums at `at` of the shared memory.

@@ -23,6 +23,11 @@ pub(super) const fn stride_of(n: usize) -> usize {
     n / 8 + 1
 }
 
+/// Fours between rows of sums of `n` columns, for the same.
+pub(super) const fn wide_stride(n: usize) -> usize {
+    n / 4 + 1
+}
+
 /// Planes of a cube for heads of `n`; each has 16 columns.
 pub(super) const fn planes_of(n: usize) -> usize {
     n / 16

@@ -6,10 +6,11 @@
 use cubecl::prelude::*;
 use half::f16;
 
+pub(super) use crate::kernels::halves::Eight;
+use crate::kernels::halves::{fragment, half_of, joined, widened};
+
 /// Four numbers.
 pub(super) type Four = Vector<f32, Const<4>>;
-/// Eight numbers in 16 bits each, in pairs; or four in 32.
-pub(super) type Eight = Vector<u32, Const<4>>;
 
 /// The largest number that 16 bits hold.
 const LARGEST: f32 = 65_504.0;
@@ -171,10 +172,7 @@ impl Fragments for MatrixUnits {
         let mut numbers = Array::<Four>::new(2usize);
         #[unroll]
         for half in 0..2usize {
-            let mut pair = Vector::<u32, Const<2>>::new(0u32);
-            pair.insert(0usize, eight.extract(comptime!(2 * half)));
-            pair.insert(1usize, eight.extract(comptime!(2 * half + 1)));
-            numbers[half] = Four::cast_from(Vector::<f16, Const<4>>::reinterpret(pair));
+            numbers[half] = widened(half_of(eight, half));
         }
         numbers
     }
@@ -188,12 +186,7 @@ impl Fragments for MatrixUnits {
             Vector::<u32, Const<2>>::reinterpret(Vector::<f16, Const<4>>::cast_from(clamped(low)));
         let high =
             Vector::<u32, Const<2>>::reinterpret(Vector::<f16, Const<4>>::cast_from(clamped(high)));
-        let mut eight = Eight::new(0u32);
-        eight.insert(0usize, low.extract(0usize));
-        eight.insert(1usize, low.extract(1usize));
-        eight.insert(2usize, high.extract(0usize));
-        eight.insert(3usize, high.extract(1usize));
-        eight
+        joined(low, high)
     }
 }
 
@@ -211,14 +204,5 @@ fn loaded(
     } else {
         cmma::MatrixLayout::RowMajor
     });
-    // SAFETY: it is loaded at once.
-    let mut matrix =
-        unsafe { cmma::Matrix::<f16>::uninitialized(ident, 16usize, 16usize, 16usize, layout) };
-    // Strides count numbers of the vectors' elements.
-    cmma::load(
-        &mut matrix,
-        &shared[at..at + comptime!(15 * stride + 2)],
-        comptime!(4 * stride as u32),
-    );
-    matrix
+    fragment(shared, at, ident, layout, stride)
 }

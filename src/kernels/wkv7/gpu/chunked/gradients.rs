@@ -31,7 +31,7 @@ use cubecl::prelude::*;
 
 use super::decays::{
     PAIR, PAIR_STRIDE, TOKENS, WIDE_PAIR, WIDE_PAIR_STRIDE, decays, mine, planes_of, stride_of,
-    take, up_to,
+    take, up_to, wide_stride,
 };
 use super::fragment::{Eight, Factors, Four, Fragments};
 use super::prepare::Record;
@@ -54,13 +54,8 @@ impl Places {
         TOKENS * stride_of(self.n)
     }
 
-    /// Fours between rows of sums.
-    const fn wide_stride(self) -> usize {
-        self.n / 4 + 1
-    }
-
     const fn sums(self) -> usize {
-        TOKENS * self.wide_stride()
+        TOKENS * wide_stride(self.n)
     }
 
     /// dy, dU, v and what becomes dU through T. In front of them lies D', then S'.
@@ -161,7 +156,7 @@ pub fn gradients<F: Fragments>(
     let eights = comptime!(n / 8);
     let units = comptime!(2 * n);
     let stride = comptime!(stride_of(n));
-    let wide_stride = comptime!(places.wide_stride());
+    let wide_stride = comptime!(wide_stride(n));
     let vectors = comptime!(places.vectors());
     let dy_at = comptime!(places.values());
     let du_at = comptime!(places.values() + places.vectors());

@@ -21,10 +21,10 @@ mod walk;
 
 use burn::tensor::{Shape, Tensor};
 use burn_cubecl::tensor::CubeTensor;
-use cubecl::ir::{ElemType, FloatKind};
+use cubecl::ir::FloatKind;
 use cubecl::prelude::*;
 
-use crate::kernels::device::matrix_units::has_matrix_units;
+use crate::kernels::device::matrix_units::{has_matrix_units, has_sums_of};
 use crate::kernels::op::{arg, from_gpu, on_gpu, queue};
 use crate::kernels::wkv7::{
     DirectGradients, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape,
@@ -41,17 +41,12 @@ pub(super) fn takes(like: &CubeTensor, n: usize) -> bool {
     if n > LARGEST_HEAD || !n.is_multiple_of(16) || !has_matrix_units(like) {
         return false;
     }
-    let properties = like.client.properties();
-    let half = ElemType::Float(FloatKind::F16);
     // Sums are narrowed in place.
-    let narrows = properties.features.matmul.cmma.iter().any(|config| {
-        (config.a_type, config.b_type, config.cd_type) == (half, half, half)
-            && (config.m, config.n, config.k) == (16, 16, 16)
-    });
+    let narrows = has_sums_of(like, FloatKind::F16);
     let bytes = walk::forward::bytes(n)
         .max(walk::starts::bytes(n))
         .max(gradients::bytes(n));
-    narrows && properties.hardware.max_shared_memory_size >= bytes
+    narrows && like.client.properties().hardware.max_shared_memory_size >= bytes
 }
 
 /// Heads, of all stretches, that keep the larger GPUs busy.
@@ -165,8 +160,7 @@ fn prepared<F: Fragments>(launch: Launch, inputs: &Wkv7Inputs) -> [CubeTensor; 2
         launch.words(4 * launch.record.kept(), true),
         launch.words(4 * launch.record.passing(), true),
     ];
-    let [r, w, k, v, removal, write] = inputs.each().map(Tensor::clone);
-    let inputs = [r, w, k, v, removal, write].map(on_gpu);
+    let inputs = inputs.each().map(|x| on_gpu(x.clone()));
     queue(
         "wkv7_chunks_prepare",
         inputs.into(),

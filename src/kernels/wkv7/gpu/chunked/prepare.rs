@@ -25,7 +25,7 @@ use cubecl::prelude::*;
 
 use super::decays::{
     PAIR, PAIR_STRIDE, TOKENS, WIDE_PAIR, WIDE_PAIR_STRIDE, decays, mine, planes_of, stride_of,
-    take, up_to,
+    take, up_to, wide_stride,
 };
 use super::fragment::{Eight, Factors, Four, Fragments};
 
@@ -53,11 +53,6 @@ impl Record {
     pub const fn passing(self) -> usize {
         2 * self.vectors() + 64
     }
-}
-
-/// Sums of 32 bits at the end.
-const fn wide_stride(n: usize) -> usize {
-    n / 4 + 1
 }
 
 /// In shared memory: r', removal', k', write', removal e^P, v and `through`; in the

@@ -8,12 +8,12 @@
 
 use cubecl::prelude::*;
 
-use super::super::decays::{PAIR_STRIDE, TOKENS, stride_of};
+use super::super::decays::{PAIR_STRIDE, TOKENS, stride_of, wide_stride};
 use super::super::fragment::{Eight, Factors, Four, Fragments};
 use super::super::prepare::Record;
 use super::{
     Places, Y_STRIDE, add_to_rows, fetch_decay, larger, load_rows, scale_for, share_rows,
-    start_rows, store_rows, wide_stride,
+    start_rows, store_rows,
 };
 
 const fn places_of(n: usize) -> Places {

@@ -8,12 +8,11 @@
 
 use cubecl::prelude::*;
 
-use super::super::decays::{PAIR, PAIR_STRIDE, TOKENS, stride_of};
+use super::super::decays::{PAIR, PAIR_STRIDE, TOKENS, stride_of, wide_stride};
 use super::super::fragment::{Eight, Factors, Four, Fragments};
 use super::super::prepare::Record;
 use super::{
     Places, Y_STRIDE, add_to_rows, fetch_decay, load_rows, share_rows, start_rows, store_rows,
-    wide_stride,
 };
 
 /// Vectors of a chunk in shared memory.
@@ -59,6 +58,7 @@ fn fetch_forward(
     }
     fetch_decay(kept, decay, chunk, record);
 }
+
 /// Puts down at `base` what [`fetch_forward`] got: through, read, write, k, v; own, own
 /// read.
 #[cube]

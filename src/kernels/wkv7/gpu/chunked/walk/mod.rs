@@ -26,14 +26,9 @@ pub(super) mod starts;
 
 use cubecl::prelude::*;
 
-use super::decays::{PAIR, TOKENS, planes_of, stride_of};
+use super::decays::{PAIR, TOKENS, planes_of, stride_of, wide_stride};
 use super::fragment::{Eight, Four, Fragments};
 use super::prepare::Record;
-
-/// Fours between rows of sums.
-pub(super) const fn wide_stride(n: usize) -> usize {
-    n / 4 + 1
-}
 
 /// Fours between the values that a plane puts down for a token.
 pub(super) const Y_STRIDE: usize = 5;
@@ -79,6 +74,7 @@ impl Places {
         self.rows_at() + planes_of(self.n) * TOKENS * Y_STRIDE
     }
 }
+
 /// Where this unit's part `idx` of its plane's rows starts: a row, and an eight in it.
 #[cube]
 pub(super) fn row_of(#[comptime] idx: usize, #[comptime] n: usize) -> usize {
@@ -192,6 +188,8 @@ pub(super) fn store_rows(
         state[at + 1] = rows[comptime!(2 * idx + 1)] * Four::new(factor);
     }
 }
+
+/// The decays of a chunk for this unit's columns.
 #[cube]
 pub(super) fn fetch_decay(
     kept: &Tensor<Eight>,

@@ -11,10 +11,10 @@
 
 use cubecl::prelude::*;
 
-use super::super::decays::{TOKENS, planes_of, stride_of};
+use super::super::decays::{TOKENS, planes_of, stride_of, wide_stride};
 use super::super::fragment::{Eight, Factors, Four, Fragments};
 use super::super::prepare::Record;
-use super::{eight_of, larger, load_rows, row_of, scale_for, start_rows, store_rows, wide_stride};
+use super::{eight_of, larger, load_rows, row_of, scale_for, start_rows, store_rows};
 
 /// M in two halves.
 const fn state_of(n: usize) -> usize {
