@@ -238,7 +238,7 @@ fn summary(path: &Path) -> String {
         "Saved {}: {} examples; {} of {} answers are right, {} of {} questions have none",
         shown(path),
         count("kept"),
-        count(tr!("right")),
+        count("right"),
         count("sampled"),
         count("questions_with_none"),
         count("questions")
