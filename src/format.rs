@@ -79,6 +79,13 @@ pub fn plain(value: f64) -> String {
     if text.len() > 9 { number(value) } else { text }
 }
 
+/// A text with another first letter, as by [`char::to_uppercase`].
+pub(crate) fn with_first<I: Iterator<Item = char>>(text: &str, change: fn(char) -> I) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(change);
+    first.chain(letters).collect()
+}
+
 /// Seconds as the user says them.
 pub(crate) fn duration(secs: f64) -> String {
     let secs = if secs.is_finite() { secs.max(0.0) } else { 0.0 };

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::printed_fields::printed_fields;
 use crate::error::{Error, Result};
+use crate::format::with_first;
 use crate::protocol::run_spec::RunSpec;
 use crate::text_file;
 
@@ -272,12 +273,7 @@ fn reason(text: &str, code: &RonError) -> String {
 }
 
 fn lower_first(message: &impl ToString) -> String {
-    let message = message.to_string();
-    let mut chars = message.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => message,
-    }
+    with_first(&message.to_string(), char::to_lowercase)
 }
 
 /// At most a line of a text that may be a whole file.

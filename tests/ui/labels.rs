@@ -12,7 +12,7 @@ use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
 
 use crate::fixtures;
-use crate::pictures::{app, harness};
+use crate::pictures::{DIALOGS, app, harness};
 use crate::sweep::{shown, under_way};
 
 fn is_acted_on(role: Role) -> bool {
@@ -95,20 +95,8 @@ fn every_control_has_a_name() {
     split.shell.dock.put(Tab::Compare, Side::Below);
     let found = unnamed(split, |_| ());
     assert!(found.is_empty(), "beside each other: {found:#?}");
-    let dialogs: [fn(&App) -> Action; 11] = [
-        |app| Action::OpenExport(app.workspace.selection.selected[0].clone()),
-        |app| Action::OpenScoring(app.workspace.selection.selected[0].clone()),
-        |app| Action::OpenDetails(app.workspace.selection.selected[0].clone()),
-        |app| Action::EditLabels(app.workspace.selection.selected[0].clone()),
-        |_| Action::TogglePalette,
-        |_| Action::OpenRateSearch,
-        |_| Action::OpenImport,
-        |_| Action::OpenModels,
-        |app| Action::OpenMix(app.workspace.selection.selected[0].clone()),
-        |_| Action::ToggleShortcuts,
-        |_| Action::LookAtData,
-    ];
-    for dialog in dialogs {
+    let of_data: fn(&App) -> Action = |_| Action::LookAtData;
+    for dialog in DIALOGS.into_iter().chain([of_data]) {
         let app = app(
             fixtures::finished(folder.path()),
             Tab::Tune,

@@ -22,7 +22,7 @@ use regex::Regex;
 
 use crate::fixtures;
 use crate::measured::measured;
-use crate::pictures::{app, harness};
+use crate::pictures::{DIALOGS, app, harness};
 use crate::small::{buttons, check_apart_in};
 
 /// Set where this binary runs for this test alone.
@@ -147,20 +147,7 @@ fn check_views(folder: &Path) -> Vec<String> {
 
 fn check_dialogs(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    let dialogs: [fn(&App) -> Action; 11] = [
-        |app| Action::OpenExport(app.workspace.selection.selected[0].clone()),
-        |app| Action::OpenScoring(app.workspace.selection.selected[0].clone()),
-        |app| Action::OpenDetails(app.workspace.selection.selected[0].clone()),
-        |app| Action::EditLabels(app.workspace.selection.selected[0].clone()),
-        |_| Action::TogglePalette,
-        |_| Action::OpenRateSearch,
-        |_| Action::OpenImport,
-        |_| Action::OpenModels,
-        |app| Action::OpenMix(app.workspace.selection.selected[0].clone()),
-        |_| Action::ToggleShortcuts,
-        |_| Action::OpenSampling,
-    ];
-    for dialog in dialogs {
+    for dialog in DIALOGS {
         let app = app(fixtures::finished(folder), Tab::Tune, Appearance::Dark);
         let action = dialog(&app);
         let name = format!("{action:?}");

@@ -17,6 +17,7 @@ use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::App;
 use gosling::ui::app::saved::SavedState;
 use gosling::ui::runs::state::LabelEditor;
+use gosling::ui::shared::action::Action;
 use gosling::ui::shared::notice::Notice;
 use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::closing::Closing;
@@ -29,6 +30,24 @@ use crate::fixtures;
 const SIZE: Vec2 = vec2(1000.0, 620.0);
 /// Text is anti-aliased a little differently from one driver to the next.
 const MAX_FAILED_PIXELS: usize = 10;
+/// What opens each dialog, of the first run that is selected where it is of a run.
+pub const DIALOGS: [fn(&App) -> Action; 11] = [
+    |app| Action::OpenExport(first(app)),
+    |app| Action::OpenScoring(first(app)),
+    |app| Action::OpenDetails(first(app)),
+    |app| Action::EditLabels(first(app)),
+    |_| Action::TogglePalette,
+    |_| Action::OpenRateSearch,
+    |_| Action::OpenImport,
+    |_| Action::OpenModels,
+    |app| Action::OpenMix(first(app)),
+    |_| Action::ToggleShortcuts,
+    |_| Action::OpenSampling,
+];
+
+fn first(app: &App) -> RunId {
+    app.workspace.selection.selected[0].clone()
+}
 
 pub fn harness<'a>(app: App, size: Vec2, look: Appearance) -> Harness<'a, App> {
     scaled_harness(app, size, look, 1.0)

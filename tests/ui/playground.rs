@@ -68,7 +68,7 @@ fn a_prompt_behind_a_run_is_called_off_at_once() {
 }
 
 /// A conversation on the left, saved as training data with what answered; a file that is
-/// there is replaced only when people say so.
+/// there is replaced only when the user says so.
 #[test]
 fn a_chat_is_saved_and_replaces_no_file_unasked() {
     let runs = tempfile::tempdir().unwrap();

@@ -177,14 +177,10 @@ fn finished(folder: &Path) -> RunStore {
     fixtures::finished(folder)
 }
 
-fn measured_once(folder: &Path) -> RunStore {
-    measured(folder)
-}
-
 fn shown(tab: Tab) -> Shown {
     let nothing: SetUp = |_, _| ();
     let (store, set_up, label): (MakeStore, SetUp, _) = match tab {
-        Tab::Tune => (measured_once, nothing, "Finished after 200"),
+        Tab::Tune => (measured, nothing, "Finished after 200"),
         Tab::States => (finished, nothing, "Every head"),
         Tab::Sweep => (
             |_| RunStore::default(),
@@ -195,7 +191,7 @@ fn shown(tab: Tab) -> Shown {
             "23 of 24 done",
         ),
         Tab::Compare => (
-            measured_once,
+            measured,
             |app, _| {
                 let runs = app.workspace.store.runs().iter();
                 let ids: Vec<_> = runs.map(|run| run.id.clone()).collect();
@@ -204,7 +200,7 @@ fn shown(tab: Tab) -> Shown {
             },
             "gsm8k-mini, test",
         ),
-        Tab::Items => (measured_once, nothing, "Fixed"),
+        Tab::Items => (measured, nothing, "Fixed"),
         Tab::Playground => (
             finished,
             |app, _| {

@@ -114,13 +114,13 @@ impl Range {
         } = *self;
         let is_low = value < first || value == first && !has_first;
         let is_high = value > last || value == last && !has_last;
-        let (first, last) = (plain(first), plain(last));
-        // An end that is not among the numbers is named with the other one.
-        let is_closed = has_first && has_last;
         if value.is_finite() && !is_low && !is_high {
             let is_between = multiple > 0.0 && value % multiple != 0.0;
             return is_between.then(|| tr!("a multiple of {}", plain(multiple)));
         }
+        let (first, last) = (plain(first), plain(last));
+        // An end that is not among the numbers is named with the other one.
+        let is_closed = has_first && has_last;
         let low = if has_first {
             tr!("at least")
         } else {

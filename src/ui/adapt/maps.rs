@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use eframe::egui::{
-    Align2, DragValue, FontId, Id, Pos2, Rect, Role, Sense, Spinner, Stroke, StrokeKind, Ui, Vec2,
-    pos2, vec2,
+    Align2, DragValue, FontId, Id, Rect, Role, Sense, Spinner, Stroke, StrokeKind, Ui, Vec2, pos2,
+    vec2,
 };
 
 use super::kept::{KeptState, Shown, StatePair};
@@ -16,7 +16,7 @@ use crate::colormap::{Limits, Scale};
 use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE};
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::controls::{named, weak_small, wrong};
-use crate::ui::widgets::heatmap::{HeatmapLook, paint_heatmap};
+use crate::ui::widgets::heatmap::{HeatmapLook, axis_names, paint_heatmap};
 use crate::ui::widgets::numbers::number;
 
 /// Points of a side of a head that is large.
@@ -27,6 +27,9 @@ const SMALL: f32 = 26.0;
 const GRID_WIDTH: f32 = 220.0;
 /// Room for the names of axes.
 const AXIS: f32 = 14.0;
+/// How large they are, and how far from a matrix.
+const AXIS_SIZE: f32 = 10.5;
+const APART: Vec2 = vec2(AXIS, 1.0);
 
 /// The file of the state that answered a question: its own, or that of all of them.
 fn file_of(shown: &ShownAdaptation, item: usize) -> Option<PathBuf> {
@@ -137,9 +140,8 @@ fn grid_ui(ui: &mut Ui, pair: &StatePair, layer: &mut usize, head: &mut usize) {
     named(&response, Role::Image, tr!("The difference in every head"));
     let cells = Rect::from_min_max(rect.min + vec2(AXIS, AXIS), rect.max - vec2(0.0, AXIS));
     let weak = palette(ui.visuals()).weak;
-    let font = FontId::proportional(10.5);
     title(ui, rect, tr!("Every head"));
-    axis_names(ui, cells, tr!("layer"), tr!("head"), &font);
+    axis_names(ui, cells, [tr!("layer"), tr!("head")], AXIS_SIZE, APART);
     let what = Shown::Difference;
     let look = HeatmapLook {
         gap: 1.0,
@@ -191,8 +193,8 @@ fn head_ui(ui: &mut Ui, pair: &StatePair, what: Shown, name: &str, [layer, head]
     named(&response, Role::Image, &of);
     let square = Rect::from_min_size(rect.min + vec2(AXIS, AXIS), Vec2::splat(LARGE));
     title(ui, rect, name);
-    let font = FontId::proportional(10.5);
-    axis_names(ui, square, tr!("value channel"), tr!("key channel"), &font);
+    let names = [tr!("value channel"), tr!("key channel")];
+    axis_names(ui, square, names, AXIS_SIZE, APART);
     // A head is a part of the image of all of them.
     let share = |idx: usize, of: usize| idx as f32 / of.max(1) as f32;
     let corner = |row: usize, column: usize| pos2(share(column, n_head), share(row, n_layer));
@@ -224,19 +226,4 @@ fn title(ui: &Ui, rect: Rect, name: &str) {
     let at = rect.left_top() + vec2(AXIS, 0.0);
     let font = FontId::proportional(11.0);
     ui.painter().text(at, Align2::LEFT_TOP, name, font, colour);
-}
-
-/// What is down and what is across.
-fn axis_names(ui: &Ui, cells: Rect, down: &str, across: &str, font: &FontId) {
-    let weak = palette(ui.visuals()).weak;
-    let painter = ui.painter();
-    let below = pos2(cells.center().x, cells.bottom() + 1.0);
-    painter.text(below, Align2::CENTER_TOP, across, font.clone(), weak);
-    let galley = painter.layout_no_wrap(down.to_owned(), font.clone(), weak);
-    let beside: Pos2 = pos2(
-        cells.left() - AXIS,
-        cells.center().y + galley.size().x / 2.0,
-    );
-    let text = eframe::egui::epaint::TextShape::new(beside, galley, weak);
-    painter.add(text.with_angle(-std::f32::consts::FRAC_PI_2));
 }

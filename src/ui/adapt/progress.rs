@@ -15,7 +15,7 @@ use crate::ui::widgets::controls::cut_label;
 const LEAST: f64 = 0.01;
 
 /// How fast a process is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Pace {
     /// When its first step was seen, and the share that was done then.
     first: Option<(Instant, f64)>,
@@ -24,13 +24,6 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub fn new() -> Self {
-        Self {
-            first: None,
-            said: None,
-        }
-    }
-
     /// Takes in how far it is.
     pub fn see(&mut self, share: Option<f64>) {
         if let Some(share) = share {

@@ -71,7 +71,7 @@ impl AdaptView {
             shows_results: has_shown,
             message: None,
             kept: KeptState::new(threads),
-            pace: Pace::new(),
+            pace: Pace::default(),
             running: None,
             answers: Background::new(threads),
             is_reading: false,
@@ -120,7 +120,7 @@ impl AdaptView {
         match started {
             Ok((running, folder)) => {
                 self.running = Some(running);
-                self.pace = Pace::new();
+                self.pace = Pace::default();
                 self.shows_results = true;
                 if self.settings.folder.as_ref() != Some(&folder) {
                     self.shown = None;
@@ -170,7 +170,7 @@ impl AdaptView {
         }
         if self.running.is_some() {
             if self.looked.is_none_or(|looked| looked.elapsed() > LOOK) {
-                self.pace.said = self.running.as_ref().and_then(Process::said);
+                self.pace.said = self.running.as_mut().and_then(Process::said);
                 self.read();
             }
             return Some(LOOK);

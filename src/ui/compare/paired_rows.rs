@@ -265,8 +265,8 @@ pub fn table(groups: &[(String, Vec<PairedRow>)], baseline: &str) -> Table {
         "ended",
         "extracted",
         "difference",
-        tr!("fixed"),
-        tr!("broken"),
+        "fixed",
+        "broken",
         "p",
     ];
     let share = |of: Option<f64>| of.map_or(Cell::Empty, |of| Cell::number(of, 3));

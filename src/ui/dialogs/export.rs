@@ -7,6 +7,9 @@ pub(crate) mod view;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::fold::FoldChoice;
+use self::fold::Folding;
+
 use crate::error::Result;
 use crate::format::shown;
 use crate::persist::diagnostics::write_diagnostics;
@@ -74,9 +77,6 @@ impl NotExported {
         }
     }
 }
-
-pub use fold::FoldChoice;
-use fold::Folding;
 
 /// What the user is exporting.
 #[derive(Debug, Clone, PartialEq)]
@@ -267,8 +267,8 @@ impl Exports {
             return;
         };
         (exporting.is_busy, exporting.outcome) = (true, None);
-        if exporting.folds() {
-            match Folding::start(&self.program, exporting) {
+        if let Some(choice) = exporting.fold.filter(|fold| fold.is_on) {
+            match Folding::start(&self.program, exporting, choice) {
                 Ok(folding) => self.folding = Some(folding),
                 Err(error) => {
                     exporting.is_busy = false;

@@ -9,6 +9,7 @@ use super::detail::item_detail_ui;
 use super::list::item_list_ui;
 use super::state::{Items, ItemsSettings};
 use crate::bench::{Change, Comparison, Rule};
+use crate::format::with_first;
 use crate::language;
 use crate::persist::evaluation_file::EvaluationFile;
 use crate::runs::run::Run;
@@ -207,8 +208,7 @@ fn heading_ui(ui: &mut Ui, settings: &mut ItemsSettings, offered: &[Offered]) {
         let label = ui.label(tr!("From"));
         evaluation_ui(ui, "from", width, &mut settings.pair.first, offered).labelled_by(label.id);
         let label = ui.label(tr!("to"));
-        evaluation_ui(ui, tr!("to"), width, &mut settings.pair.second, offered)
-            .labelled_by(label.id);
+        evaluation_ui(ui, "to", width, &mut settings.pair.second, offered).labelled_by(label.id);
     });
 }
 
@@ -239,13 +239,6 @@ fn evaluation_ui(
     combo.response.on_hover_text(shown)
 }
 
-/// A text with its first letter as one that begins a sentence, in whatever script.
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).collect()
-}
-
 /// Which of the items, and by which rule.
 fn filter_ui(
     ui: &mut Ui,
@@ -261,7 +254,7 @@ fn filter_ui(
         ui.selectable_value(&mut settings.change, None, tr!("All {n_all}", n_all));
         for change in Change::ALL {
             let (name, n) = (language::text(change.name()), comparison.count(change));
-            let text = format!("{} {n}", capitalised(name));
+            let text = format!("{} {n}", with_first(name, char::to_uppercase));
             ui.selectable_value(&mut settings.change, Some(change), text);
         }
         if rules.len() > 1 {

@@ -44,11 +44,9 @@ impl Playground {
             asked.there = Some(there);
             return;
         }
-        let chat = {
-            let side = asked.side;
-            self.saving.open = None;
-            self.chat(side)
-        };
+        let side = asked.side;
+        self.saving.open = None;
+        let chat = self.chat(side);
         workspace.start_quietly(move || {
             let [chat, beside] = write_chat(&path, &chat, overwrite)?;
             let said = tr!("Saved {} and {}", shown(&chat), shown(&beside));

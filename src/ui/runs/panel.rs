@@ -343,7 +343,7 @@ fn paint_row(ui: &Ui, rect: Rect, run: &Run, selection: &Selection) {
     } else {
         let is_baseline = selection.baseline.as_ref() == Some(&run.id);
         let text = match (&run.labels.tags[..], is_baseline) {
-            (_, true) => "baseline".into(),
+            (_, true) => tr!("baseline").into(),
             ([], false) => tr!("{} steps", run.step),
             (tags, false) => tags.join(", "),
         };

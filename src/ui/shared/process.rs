@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::kernels::device::{BACKEND, language_choice};
@@ -14,12 +15,17 @@ use crate::shell::without_console;
 
 /// What is read of the end of what it said.
 const SAID_BYTES: u64 = 4096;
+/// How often that is read.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// A process on its way.
 pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
     log: PathBuf,
+    /// What it said when that was read last, and when.
+    said: Option<String>,
+    looked: Option<Instant>,
 }
 
 /// How a process ended.
@@ -55,7 +61,13 @@ impl Process {
             .spawn()
             .map_err(|source| Error::io("start", program, source))?;
         let input = child.stdin.take();
-        Ok(Self { child, input, log })
+        Ok(Self {
+            child,
+            input,
+            log,
+            said: None,
+            looked: None,
+        })
     }
 
     /// Asks it to save and stop.
@@ -87,9 +99,13 @@ impl Process {
         ))
     }
 
-    /// What it said last.
-    pub fn said(&self) -> Option<String> {
-        last_line(&self.log, "")
+    /// What it said last. The file is read again when a moment has passed.
+    pub fn said(&mut self) -> Option<String> {
+        if self.looked.is_none_or(|looked| looked.elapsed() > LOOK) {
+            self.looked = Some(Instant::now());
+            self.said = last_line(&self.log, "");
+        }
+        self.said.clone()
     }
 }
 

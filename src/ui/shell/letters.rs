@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::language::in_english;
 use eframe::egui::epaint::ClippedShape;
 use eframe::egui::{Context, FontId, FullOutput, Plugin, Shape};
+
+use crate::language::in_english;
 
 /// What letters are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

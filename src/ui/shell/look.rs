@@ -21,7 +21,7 @@ pub fn look_ui(ui: &mut Ui, shell: &Shell) -> Option<Action> {
             }
         }
         ui.separator();
-        // English as those read it who cannot read the rest.
+        // The name of English is not translated: it is for those who cannot read the rest.
         let languages = [
             (None, tr!("Language of the system")),
             (Some(Language::English), "English"),

@@ -5,7 +5,6 @@ use eframe::egui::{Button, ComboBox, Id, Ui};
 
 use super::context::{StatesContext, is_of_choice, symbol};
 use super::settings::{Beside, ColourRange, CompareWith, StatesSettings};
-use super::tables::matrix_title;
 use crate::colormap::{Limits, Scale};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
@@ -58,32 +57,20 @@ pub(super) fn controls_ui(
 /// What of the view leaves it as a file.
 pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let newest = look.data.shown.newest();
-    let shown = newest.filter(|(key, _)| is_of_choice(key, look.settings));
-    let mut entry = |ui: &mut Ui, text: &str, action: &dyn Fn() -> Option<Action>| {
-        let button = ui.add_enabled(shown.is_some(), Button::new(text));
-        if button.clicked() {
-            look.asked = action();
+    let is_shown = newest.is_some_and(|(key, _)| is_of_choice(key, look.settings));
+    let mut entry = |ui: &mut Ui, text: &str, action: Action| {
+        if ui.add_enabled(is_shown, Button::new(text)).clicked() {
+            look.asked = Some(action);
             ui.close();
         }
     };
-    let picture = |of| move || Some(Action::SavePicture(of));
-    entry(ui, tr!("Save as PNG or SVG…"), &picture(PictureOf::Matrix));
-    let settings = &*look.settings;
-    let numbers = || {
-        let (key, shown) = shown?;
-        let title = matrix_title(settings, look.run, key);
-        let table = shown.table(&title, settings.kind.axes());
-        Some(Action::SaveTable(Box::new(table), "matrix".into()))
-    };
-    entry(ui, tr!("Save the values…"), &numbers);
+    let (picture, numbers) = (Action::SavePicture, Action::SaveChartNumbers);
+    let (matrix, heads) = (PictureOf::Matrix, PictureOf::Heads);
+    entry(ui, tr!("Save as PNG or SVG…"), picture(matrix));
+    entry(ui, tr!("Save the values…"), numbers(matrix));
     ui.separator();
-    entry(
-        ui,
-        tr!("Save every head as PNG or SVG…"),
-        &picture(PictureOf::Heads),
-    );
-    let heads = || Some(Action::SaveChartNumbers(PictureOf::Heads));
-    entry(ui, tr!("Save the norms of every head…"), &heads);
+    entry(ui, tr!("Save every head as PNG or SVG…"), picture(heads));
+    entry(ui, tr!("Save the norms of every head…"), numbers(heads));
     ui.separator();
     let of = PictureOf::Chart(Chart::Histogram);
     charts::named_entries_ui(ui, of, tr!("The histogram"));

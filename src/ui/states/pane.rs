@@ -1,14 +1,13 @@
 //! A matrix as it is handled: zoom and drag, the cell under the pointer, the profiles
 //! of its row and column, the names of its axes.
 
-use eframe::egui::{
-    Align2, FontId, Pos2, Rect, Response, Shape, Stroke, StrokeKind, Ui, Vec2, pos2, vec2,
-};
+use eframe::egui::{Pos2, Rect, Response, Shape, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
 
 use super::images::MatrixImage;
 use super::settings::StatesSettings;
 use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::ui::shell::theme::palette;
+use crate::ui::widgets::heatmap::axis_names;
 
 /// Room for a profile.
 pub(super) const PROFILE: f32 = 40.0;
@@ -207,19 +206,7 @@ fn curve(
 }
 
 pub(super) fn axes(ui: &Ui, square: Rect, kind: MatrixKind) {
-    let weak = palette(ui.visuals()).weak;
-    let font = FontId::proportional(11.0);
-    let [of_row, of_column] = kind.axes();
-    let painter = ui.painter();
-    let below = pos2(square.center().x, square.bottom() + PROFILE);
-    painter.text(below, Align2::CENTER_TOP, of_column, font.clone(), weak);
-    let galley = painter.layout_no_wrap(of_row.into(), font, weak);
-    let beside = pos2(
-        square.left() - AXIS,
-        square.center().y + galley.size().x / 2.0,
-    );
-    let text = eframe::egui::epaint::TextShape::new(beside, galley, weak);
-    painter.add(text.with_angle(-std::f32::consts::FRAC_PI_2));
+    axis_names(ui, square, kind.axes(), 11.0, vec2(AXIS, PROFILE));
 }
 
 #[cfg(test)]

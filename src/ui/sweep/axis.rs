@@ -142,7 +142,7 @@ fn values_ui(ui: &mut Ui, axis: &mut Axis, text: &mut String, is_random: bool) {
             }
         }
         Values::Linear { from, to, count } | Values::Log { from, to, count } => {
-            number(ui, from, "from");
+            number(ui, from, tr!("from"));
             number(ui, to, tr!("to"));
             if !is_random {
                 labelled(

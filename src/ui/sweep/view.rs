@@ -90,9 +90,11 @@ fn results_ui(
     let corner = ui.cursor().min;
     let results = &shown.results;
     let shows_metric = !matches!(look.view, ResultsView::Queue | ResultsView::Table);
-    let words = super::tables::of_words(shown, look.metric);
-    if shows_metric && !words.is_empty() {
-        weak_small(ui, words);
+    if shows_metric {
+        let words = super::tables::of_words(shown, look.metric);
+        if !words.is_empty() {
+            weak_small(ui, words);
+        }
     }
     match look.view {
         ResultsView::Queue => super::queue::queue_ui(ui, shown, store, selection, actions),

@@ -164,42 +164,38 @@ pub struct ChartLayouts {
 impl ChartLayouts {
     /// Makes a change. What it names may be gone; then nothing happens.
     pub fn apply(&mut self, change: ChartChange) {
-        let charts = &mut self.now.0;
-        let find = |charts: &[ChartPlace], metric| {
-            let mut all = charts.iter();
-            all.position(|place: &ChartPlace| place.metric == metric)
-        };
+        let now = &mut self.now;
         match change {
-            ChartChange::Toggle(metric) => match find(charts, metric) {
+            ChartChange::Toggle(metric) => match now.find(metric) {
                 Some(at) => {
-                    charts.remove(at);
+                    now.0.remove(at);
                 }
-                None => charts.push(ChartPlace {
+                None => now.0.push(ChartPlace {
                     metric,
                     size: ChartSize::Half,
                 }),
             },
             ChartChange::Move(metric, to) => {
-                if let Some(at) = find(charts, metric) {
-                    let place = charts.remove(at);
-                    charts.insert(to.min(charts.len()), place);
+                if let Some(at) = now.find(metric) {
+                    let place = now.0.remove(at);
+                    now.0.insert(to.min(now.0.len()), place);
                 }
             }
             ChartChange::Resize(metric, size) => {
-                if let Some(at) = find(charts, metric) {
-                    charts[at].size = size;
+                if let Some(at) = now.find(metric) {
+                    now.0[at].size = size;
                 }
             }
-            ChartChange::Use(None) => self.now = ChartLayout::default(),
+            ChartChange::Use(None) => *now = ChartLayout::default(),
             ChartChange::Use(Some(name)) => {
                 if let Some(layout) = self.saved.get(&name) {
-                    self.now = layout.clone();
+                    *now = layout.clone();
                 }
             }
             ChartChange::Save(name) => {
                 let name: String = name.trim().chars().take(MAX_NAME).collect();
                 if !name.is_empty() {
-                    self.saved.insert(name, self.now.clone());
+                    self.saved.insert(name, now.clone());
                 }
             }
             ChartChange::Delete(name) => {

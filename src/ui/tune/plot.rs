@@ -142,7 +142,8 @@ pub fn metric_plot_ui(
         ui.allocate_space(size);
         return Handled::default();
     }
-    title_ui(ui, metric, plotted, is_taken(ui, of));
+    let is_picture = is_taken(ui, of);
+    title_ui(ui, metric, plotted, is_picture);
     let visuals = ui.visuals().clone();
     let colours = palette(&visuals);
     let drawn = plotted.drawn(&visuals);
@@ -200,7 +201,7 @@ pub fn metric_plot_ui(
     if let Some(words) = empty_words(metric, &drawn) {
         empty_ui(ui, words, response.response.rect);
     }
-    let pointed = match is_taken(ui, of) {
+    let pointed = match is_picture {
         true => {
             names_ui(ui, &drawn, response.response.rect);
             None

@@ -226,7 +226,7 @@ impl Svg {
             };
             let (anchor, shift) = match x > WIDTH / 2.0 {
                 true => ("end", -4.0),
-                false => (tr!("start"), 4.0),
+                false => ("start", 4.0),
             };
             let _ = writeln!(
                 self.0,

@@ -1,14 +1,17 @@
 //! A matrix, or a grid of them, as colours that the GPU paints: numbers are
 //! uploaded once, and limits, colours and zoom are a few bytes a frame.
 
+use std::f32::consts::FRAC_PI_2;
 use std::sync::Arc;
 
-use eframe::egui::{Id, Painter, Rect, Ui, pos2};
+use eframe::egui::epaint::TextShape;
+use eframe::egui::{Align2, FontId, Id, Painter, Rect, Ui, Vec2, pos2};
 use eframe::egui_wgpu::Callback;
 
 use super::heatmap_data::HeatmapData;
 use super::heatmap_gpu::{Draw, HeatmapCallback};
 use crate::colormap::{Limits, Scale};
+use crate::ui::shell::theme::palette;
 
 /// How a matrix is painted.
 #[derive(Debug, Clone)]
@@ -95,4 +98,19 @@ fn paint_with(
         pass: ctx.cumulative_pass_nr(),
     };
     painter.add(Callback::new_paint_callback(seen, callback));
+}
+
+/// Writes at the left of a matrix what its rows are and below it what its columns are,
+/// so far from it as `apart`.
+pub fn axis_names(ui: &Ui, square: Rect, [rows, columns]: [&str; 2], size: f32, apart: Vec2) {
+    let weak = palette(ui.visuals()).weak;
+    let font = FontId::proportional(size);
+    let painter = ui.painter();
+    let below = pos2(square.center().x, square.bottom() + apart.y);
+    painter.text(below, Align2::CENTER_TOP, columns, font.clone(), weak);
+    let galley = painter.layout_no_wrap(rows.to_owned(), font, weak);
+    let middle = square.center().y + galley.size().x / 2.0;
+    let beside = pos2(square.left() - apart.x, middle);
+    let text = TextShape::new(beside, galley, weak);
+    painter.add(text.with_angle(-FRAC_PI_2));
 }

@@ -83,14 +83,9 @@ impl Folding {
     ///
     /// # Errors
     /// [`crate::error::Error::Io`] if the program cannot be started.
-    pub fn start(program: &Path, asked: &ExportDialog) -> Result<Self> {
+    pub fn start(program: &Path, asked: &ExportDialog, choice: FoldChoice) -> Result<Self> {
         let log = format!("gosling-fold-{}.log", std::process::id());
         let log = std::env::temp_dir().join(log);
-        let choice = asked.fold.unwrap_or(FoldChoice {
-            is_on: true,
-            steps: 1,
-            rate: 1.0,
-        });
         let process = Process::start(program, arguments(asked, choice), log.clone())?;
         Ok(Self { process, log })
     }
@@ -101,7 +96,7 @@ impl Folding {
     }
 
     /// How far it is, as it said last.
-    pub fn said(&self) -> Option<String> {
+    pub fn said(&mut self) -> Option<String> {
         match self.process.is_stopping() {
             true => Some(tr!("stopping").into()),
             false => self.process.said(),

@@ -108,9 +108,10 @@ fn setup_ui(ui: &mut Ui, asked: &mut SamplingSetup) {
                 .on_hover_text(tr!("Divisor of the logits; above 1 answers differ more"));
             ui.end_row();
             let is_benchmark = asked.is_benchmark();
-            ui.add_enabled_ui(is_benchmark, |ui| ui.label(tr!("Solved questions in front")));
+            let label = |ui: &mut Ui| ui.label(tr!("Solved questions in front")).id;
+            let label = ui.add_enabled_ui(is_benchmark, label).inner;
             let shots = DragValue::new(&mut asked.shots).range(0..=32);
-            ui.add_enabled(is_benchmark, shots).on_hover_text(
+            ui.add_enabled(is_benchmark, shots).labelled_by(label).on_hover_text(
                 tr!("They show the form of answers while the model writes, and are no part of the training file"),
             );
             ui.end_row();

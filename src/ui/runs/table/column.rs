@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::value::Value;
-use crate::format::{duration, number};
+use crate::format::{duration, number, with_first};
 use crate::language;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::fields;
@@ -126,14 +126,7 @@ impl Column {
             Self::HeldOutLoss => tr!("Held-out loss").into(),
             Self::Last(metric) => {
                 // As in "Last state norm", for fields are called so too.
-                let title = metric.title();
-                let rest = title
-                    .char_indices()
-                    .nth(1)
-                    .map_or("", |(at, _)| &title[at..]);
-                let first = title.chars().next().map(char::to_lowercase);
-                let first: String = first.into_iter().flatten().collect();
-                tr!("Last {}{}", first, rest).into()
+                tr!("Last {}", with_first(metric.title(), char::to_lowercase)).into()
             }
             Self::Field(path) => match fields::find(path) {
                 Some(field) => field.name().into(),

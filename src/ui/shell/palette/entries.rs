@@ -262,7 +262,7 @@ impl Entries {
     /// What can be done with the run that buttons act on.
     fn add_run(&mut self, on: &ActsOn<'_>, can_undelete: bool) {
         let run = on.selection.focused().and_then(|id| on.store.get(id));
-        // Without a run there is one to name.
+        // Where no run is selected, the texts speak of the one that would be.
         let title = run.map_or(tr!("the selected run"), Run::title);
         let id = || run.map_or_else(|| RunId(String::new()), |run| run.id.clone());
         let is_there = run.map(|_| ()).ok_or(NO_RUN);
