@@ -305,7 +305,7 @@ impl Checkpoint {
     }
 
     /// The names of all tensors, in order of bytes.
-    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.tensors.keys().map(String::as_str)
     }
 

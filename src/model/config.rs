@@ -75,7 +75,8 @@ impl ModelConfig {
     /// or all tensors that are missing, unknown or of another shape than the
     /// rest of the model asks for.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
-        if Architecture::of(checkpoint) == Architecture::GatedDeltaNet {
+        let architecture = Architecture::of(checkpoint.model_config(), checkpoint.names());
+        if architecture == Architecture::GatedDeltaNet {
             return delta_net::read(checkpoint);
         }
         let refuse = |reason: String| Error::input(checkpoint.file(), "tensors", reason);

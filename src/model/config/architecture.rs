@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::checkpoint::Checkpoint;
-
 /// What kind of recurrent model it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Architecture {
@@ -44,12 +42,14 @@ impl Architecture {
         config.get("model_type").is_some_and(|it| it == self.key())
     }
 
-    /// That of a checkpoint: by its `config.json`, or by the tensors that no other
-    /// has. All else is read as RWKV-7, whose reader says what it is instead.
-    pub fn of(checkpoint: &Checkpoint) -> Self {
-        let config = checkpoint.model_config();
+    /// That of a checkpoint: by its `config.json`, or by the `names` of tensors that
+    /// no other has. All else is read as RWKV-7, whose reader says what it is instead.
+    pub(in crate::model) fn of<'name>(
+        config: Option<&Value>,
+        names: impl Iterator<Item = &'name str> + Clone,
+    ) -> Self {
         let says_so = config.is_some_and(|config| Self::GatedDeltaNet.is_named_in(config));
-        let has = |part: &str| checkpoint.names().any(|name| name.ends_with(part));
+        let has = |part: &str| names.clone().any(|name| name.ends_with(part));
         if says_so || has(".attn.A_log") && has(".attn.q_conv1d.weight") {
             Self::GatedDeltaNet
         } else {
