@@ -10,7 +10,9 @@ use regex::Regex;
 
 use super::{Language, in_english, messages, with_context};
 use crate::cli::texts_of_help;
+use crate::persist::presets::{self, PRESETS};
 use crate::protocol::fields::{self, GROUPS};
+use crate::sweep::sweep_file::{self, SWEEPS};
 
 const CHINESE: &[u8] = include_bytes!("../../assets/languages/zh.po");
 
@@ -210,6 +212,10 @@ fn texts() -> (Texts, Vec<String>) {
     let tables = fields.chain(titles).map(str::to_owned);
     let all = tables.chain(in_english(texts_of_help));
     texts.extend(all.filter(|of| !of.is_empty()).map(|of| (of, None)));
+    // What the runs and the sweeps that ship say of themselves.
+    let of_runs = PRESETS.iter().map(|(_, text)| presets::about(text));
+    let of_sweeps = SWEEPS.iter().map(|(_, text)| sweep_file::about(text));
+    texts.extend(of_runs.chain(of_sweeps).map(|of| (of, None)));
     (texts, wrong)
 }
 
