@@ -106,10 +106,10 @@ impl RunFolder {
         let spec_file = path.join(SPEC_FILE);
         // Before the lock, which must not litter folders of other kinds.
         if !spec_file.is_file() {
-            let reason = "is not there; a run's folder has one";
+            let reason = tr!("is not there; a run's folder has one");
             return Err(Error::input(path, SPEC_FILE, reason));
         }
-        let lock = FolderLock::take(path, "run")?;
+        let lock = FolderLock::take(path, mark!("run"))?;
         let spec = read_run_spec(path)?;
         spec.check().map_err(|error| error.at_file(&spec_file))?;
         create_folders(path)?;
@@ -245,7 +245,7 @@ impl RunFolder {
     /// none.
     pub fn newest_checkpoint(path: &Path) -> Result<(usize, PathBuf)> {
         let newest = step_files(&path.join("checkpoints"))?.into_iter().next();
-        newest.ok_or_else(|| Error::input(path, "checkpoints", "holds none"))
+        newest.ok_or_else(|| Error::input(path, tr!("checkpoints"), tr!("holds none")))
     }
 
     /// Steps and files of the snapshots, newest first.
@@ -367,7 +367,7 @@ pub fn run_id(path: &Path) -> Result<RunId> {
 }
 
 fn fill(path: &Path, spec: &str) -> Result<RunFolder> {
-    let lock = FolderLock::take(path, "run")?;
+    let lock = FolderLock::take(path, mark!("run"))?;
     create_folders(path)?;
     // Last, for a folder with a specification is a run.
     write_atomic(path.join(SPEC_FILE), |writer| {

@@ -80,8 +80,10 @@ fn read_run(folder: &Path) -> Result<Run> {
     let (records, n_torn) = read_metrics(folder.join(METRICS_FILE))?;
     let mut notes = Vec::new();
     if n_torn > 0 {
-        notes.push(format!(
-            "damaged lines of {METRICS_FILE} left out, {n_torn}"
+        notes.push(tr!(
+            "damaged lines of {METRICS_FILE} left out, {n_torn}",
+            METRICS_FILE,
+            n_torn
         ));
     }
     let mut events = Vec::new();
@@ -113,9 +115,9 @@ fn read_run(folder: &Path) -> Result<Run> {
     for event in events {
         store.apply(Event::Run(id.clone(), event));
     }
-    let mut run = store
-        .take(&id)
-        .ok_or_else(|| Error::input(folder, METRICS_FILE, "holds no run; remove the folder"))?;
+    let mut run = store.take(&id).ok_or_else(|| {
+        Error::input(folder, METRICS_FILE, tr!("holds no run; remove the folder"))
+    })?;
     run.snapshots = snapshot_steps(folder)?;
     match RunLabels::read(folder) {
         Ok(labels) => run.labels = labels,
