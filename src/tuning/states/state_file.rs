@@ -232,8 +232,14 @@ pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
     if of_state == of_model {
         return Ok(());
     }
-    let said =
-        |(n_layer, n_head, size)| format!("{n_layer} layers of {n_head} heads of {size}x{size}");
+    let said = |(n_layer, n_head, size): (usize, usize, usize)| {
+        tr!(
+            "{n_layer} layers of {n_head} heads of {size}x{size}",
+            n_layer,
+            n_head,
+            size
+        )
+    };
     Err(Error::spec(
         "state",
         tr!(
@@ -259,7 +265,13 @@ fn place_of(state: &TunedState, layer: usize, index: usize) -> String {
     let size = state.head_size;
     let (row, key) = (index / size, index % size);
     let (head, value) = (row / size, row % size);
-    format!("layer {layer}, head {head}, value {value}, key {key}")
+    tr!(
+        "layer {layer}, head {head}, value {value}, key {key}",
+        layer,
+        head,
+        value,
+        key
+    )
 }
 
 /// The same of the token shifts of `layer`, `n` numbers.
@@ -278,7 +290,7 @@ fn refuse_not_finite(file: &Path, (place, value): (String, f32)) -> Error {
     Error::input(
         file,
         place,
-        format!("is {value}; the run that made it diverged"),
+        tr!("is {value}; the run that made it diverged", value),
     )
 }
 
