@@ -126,8 +126,8 @@ impl Page {
                 write_text(path, &text)
             }
             _ => {
-                let reason = "must be .html or .md, the formats of a report";
-                Err(Error::input(path, "extension", reason))
+                let reason = tr!("must be .html or .md, the formats of a report");
+                Err(Error::input(path, tr!("extension"), reason))
             }
         }
     }
