@@ -15,7 +15,10 @@ pub(super) fn export_numbers(arguments: &ExportArguments) -> Result<()> {
     };
     if arguments.alpha != 1.0 || arguments.orientation.is_some() || arguments.bf16 {
         let reason = tr!("only apply to states");
-        return Err(Error::spec("--alpha, --orientation and --bf16", reason));
+        return Err(Error::spec(
+            tr!("--alpha, --orientation and --bf16"),
+            reason,
+        ));
     }
     for run in runs_in(runs)? {
         let (path, n_written) = export_events(&run, output)?;
