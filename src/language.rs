@@ -209,4 +209,6 @@ impl ::tr::Translator for Chosen {
 }
 
 #[cfg(test)]
+mod reason_tests;
+#[cfg(test)]
 mod tests;

@@ -17,13 +17,13 @@ use crate::sweep::sweep_file::{self, SWEEPS};
 const CHINESE: &[u8] = include_bytes!("../../assets/languages/zh.po");
 
 /// A string literal of Rust, plain or raw.
-const LITERAL: &str = r####"(?:r"[^"]*"|r#".*?"#|"(?:\\.|[^"\\])*")"####;
+pub(super) const LITERAL: &str = r####"(?:r"[^"]*"|r#".*?"#|"(?:\\.|[^"\\])*")"####;
 
 /// A text with its form for several, if it counts.
 type Texts = BTreeMap<String, Option<String>>;
 
 /// What a literal says.
-fn said(literal: &str) -> String {
+pub(super) fn said(literal: &str) -> String {
     if let Some(raw) = literal.strip_prefix('r') {
         let raw = raw.trim_matches('#');
         return raw[1..raw.len() - 1].to_owned();
@@ -51,7 +51,7 @@ fn said(literal: &str) -> String {
 }
 
 /// The code without its tests and comments; strings stay.
-fn bare(code: &str) -> String {
+pub(super) fn bare(code: &str) -> String {
     let own = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let either = Regex::new(&format!(r"(?s){LITERAL}|'(?:\\.|[^'\\])'|//[^\n]*")).unwrap();
     let kept = |found: &regex::Captures<'_>| match found[0].starts_with("//") {
@@ -62,7 +62,7 @@ fn bare(code: &str) -> String {
 }
 
 /// Where the parenthesis that is open at the start closes.
-fn close(code: &str) -> usize {
+pub(super) fn close(code: &str) -> usize {
     let token = Regex::new(&format!(r"(?s){LITERAL}|'(?:\\.|[^'\\])'|[()]")).unwrap();
     let mut depth = 1;
     for found in token.find_iter(code) {
