@@ -41,10 +41,11 @@ fn end(code: &str) -> usize {
     code.len()
 }
 
-/// The code without the texts that have messages, and without the names of fields.
+/// The code without the texts that have messages, those of [`crate::Error::io`] included,
+/// and without the names of fields.
 fn without_texts(code: &str) -> String {
-    let field = Regex::new(&format!(r"(?s)\bError::spec\(\s*{LITERAL}\s*,")).unwrap();
-    let code = field.replace_all(code, "Error::spec(");
+    let field = Regex::new(&format!(r"(?s)\b(Error::(?:io|spec)\()\s*{LITERAL}\s*,")).unwrap();
+    let code = field.replace_all(code, "$1");
     let call = Regex::new(r"\b(?:tr|mark)!\s*\(").unwrap();
     let mut rest: &str = &code;
     let mut left = String::new();
@@ -135,6 +136,7 @@ fn the_scanner_sees_every_way_to_give_a_reason() {
         Err(Error::spec("top p", tr!("must be {n} here", n)));
         Err(Error::spec("top-p", "is not eleven"));
         Err(Error::input(path, "size", mark!("a mark")));
+        file.flush().map_err(|source| Error::io("write to", path, source))?;
         let name = "not a reason";
         #[cfg(test)]
 mod tests {
