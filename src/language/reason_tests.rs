@@ -61,13 +61,15 @@ fn without_texts(code: &str) -> String {
 fn reasons(code: &str) -> Vec<String> {
     let code = without_texts(&bare(code));
     let begins = Regex::new(BEGINS).unwrap();
-    let literal = Regex::new(&format!("(?s){LITERAL}")).unwrap();
+    // A character may be a quote.
+    let literal = Regex::new(&format!(r"(?s){LITERAL}|'(?:\\.|[^'\\])'")).unwrap();
     let place = Regex::new(r"\{[^{}]*\}").unwrap();
     let words = Regex::new("[A-Za-z]{2,} | [A-Za-z]{2,}").unwrap();
     let mut found = Vec::new();
     for begin in begins.find_iter(&code) {
         let rest = &code[begin.end()..];
         let literals = literal.find_iter(&rest[..end(rest)]);
+        let literals = literals.filter(|of| !of.as_str().starts_with('\''));
         let literals = literals.map(|of| said(of.as_str()));
         found.extend(literals.filter(|of| words.is_match(&place.replace_all(of, ""))));
     }
@@ -137,6 +139,7 @@ fn the_scanner_sees_every_way_to_give_a_reason() {
         Err(Error::spec("top-p", "is not eleven"));
         Err(Error::input(path, "size", mark!("a mark")));
         file.flush().map_err(|source| Error::io("write to", path, source))?;
+        Err(quoted('"', "not", '"'));
         let name = "not a reason";
         #[cfg(test)]
 mod tests {
