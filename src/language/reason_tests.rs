@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -28,9 +29,11 @@ const ENGLISH: [(&str, &str, &str); 3] = [
 
 /// Where the expression ends that begins here.
 fn end(code: &str) -> usize {
-    let token = Regex::new(&format!(r"(?s){LITERAL}|'(?:\\.|[^'\\])'|[()\[\]{{}};]")).unwrap();
+    static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(&format!(r"(?s){LITERAL}|'(?:\\.|[^'\\])'|[()\[\]{{}};]")).unwrap()
+    });
     let mut depth = 0;
-    for found in token.find_iter(code) {
+    for found in TOKEN.find_iter(code) {
         match found.as_str() {
             "(" | "[" | "{" => depth += 1,
             ")" | "]" | "}" | ";" if depth == 0 => return found.start(),

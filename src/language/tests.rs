@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use polib::message::MessageView;
 use regex::Regex;
@@ -63,9 +64,10 @@ pub(super) fn bare(code: &str) -> String {
 
 /// Where the parenthesis that is open at the start closes.
 pub(super) fn close(code: &str) -> usize {
-    let token = Regex::new(&format!(r"(?s){LITERAL}|'(?:\\.|[^'\\])'|[()]")).unwrap();
+    static TOKEN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(&format!(r"(?s){LITERAL}|'(?:\\.|[^'\\])'|[()]")).unwrap());
     let mut depth = 1;
-    for found in token.find_iter(code) {
+    for found in TOKEN.find_iter(code) {
         match found.as_str() {
             "(" => depth += 1,
             ")" => depth -= 1,
