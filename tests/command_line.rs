@@ -23,6 +23,8 @@ mod events;
 mod importing;
 #[path = "command_line/languages.rs"]
 mod languages;
+#[path = "command_line/many.rs"]
+mod many;
 #[path = "command_line/options.rs"]
 mod options;
 #[path = "command_line/sampling.rs"]

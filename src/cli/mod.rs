@@ -20,6 +20,7 @@ mod help;
 mod import;
 mod inspect;
 mod leading_token;
+mod many;
 mod mix;
 mod model_arguments;
 mod model_choice;
