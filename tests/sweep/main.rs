@@ -5,6 +5,8 @@
 #[cfg(target_os = "linux")]
 #[path = "../support/addresses.rs"]
 mod addresses;
+#[cfg(unix)]
+mod asked;
 mod killed;
 #[cfg(target_os = "linux")]
 mod memory;
