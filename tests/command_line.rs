@@ -11,6 +11,9 @@ use std::process::{Command, Output};
 
 #[path = "command_line/adapting.rs"]
 mod adapting;
+#[cfg(unix)]
+#[path = "command_line/asking.rs"]
+mod asking;
 #[path = "command_line/closed.rs"]
 mod closed;
 #[path = "command_line/data.rs"]

@@ -6,6 +6,8 @@
 #[path = "../support/addresses.rs"]
 mod addresses;
 #[cfg(unix)]
+mod asked;
+#[cfg(unix)]
 mod kept;
 mod killed;
 #[cfg(target_os = "linux")]

@@ -135,6 +135,8 @@ impl TunedState {
     }
 }
 
+/// The file of a run's folder that holds its state, S_0.
+pub const STATE_FILE: &str = "state.safetensors";
 /// The file of a run's folder that holds all that a lifted run trained.
 pub const LIFTED_FILE: &str = "lifted.safetensors";
 /// The same of a LoRA run.
@@ -145,20 +147,19 @@ pub const LORA_FILE: &str = "lora.safetensors";
 /// # Errors
 /// [`Error::Input`] for a folder without one.
 pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
-    const NAME: &str = "state.safetensors";
     let path = path.as_ref();
     if !path.is_dir() {
         return Ok(path.to_path_buf());
     }
     // S_0 is a part of what a lifted run or a LoRA run has.
-    for name in [LIFTED_FILE, LORA_FILE, NAME, s0_meta::STATES] {
+    for name in [LIFTED_FILE, LORA_FILE, STATE_FILE, s0_meta::STATES] {
         let inside = path.join(name);
         if inside.is_file() {
             return Ok(inside);
         }
     }
     let reason = tr!("is not in the folder; a run that has finished has one");
-    Err(Error::input(path, NAME, reason))
+    Err(Error::input(path, STATE_FILE, reason))
 }
 
 /// Reads a tuned state, whichever program wrote it.

@@ -38,6 +38,7 @@ impl App {
             self.shell.shows_form = true;
         }
         self.data_preview.take_answers();
+        self.take_in_asked();
         self.export.take_answers();
         self.mix.take_answers();
         match self.models.take_answers() {

@@ -10,6 +10,7 @@ use super::background::{Background, Threads, WakeUp};
 use super::evaluations::EvaluationCache;
 use super::notice::Notice;
 use super::queue::Queue;
+use super::run_asking::RunAsking;
 use super::selection::Selection;
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
@@ -44,6 +45,8 @@ pub struct Workspace {
     pub notices: Vec<Notice>,
     /// Evaluations of the runs that are looked at, and their comparisons.
     pub(crate) evaluations: EvaluationCache,
+    /// What is asked of runs that other processes work on.
+    pub(crate) asking: RunAsking,
     pub(crate) worker: Option<WorkerHandle>,
     pub(crate) threads: Threads,
     /// Paths that the user chose.
@@ -75,6 +78,7 @@ impl Workspace {
             runs_dir,
             notices: Vec::new(),
             evaluations: EvaluationCache::new(&threads),
+            asking: RunAsking::new(&threads),
             worker,
             chosen: Background::new(&threads),
             written: Background::new(&threads),
