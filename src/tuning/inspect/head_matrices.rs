@@ -57,10 +57,10 @@ impl MatrixKind {
     /// What its rows and columns are.
     pub fn axes(self) -> [&'static str; 2] {
         match self {
-            Self::S0 => ["value channel", "key channel"],
-            Self::Z => ["value channel", "feature"],
-            Self::Lifted => ["lifted channel", "feature"],
-            Self::R => ["feature", "feature"],
+            Self::S0 => [mark!("value channel"), mark!("key channel")],
+            Self::Z => [mark!("value channel"), mark!("feature")],
+            Self::Lifted => [mark!("lifted channel"), mark!("feature")],
+            Self::R => [mark!("feature"), mark!("feature")],
         }
     }
 
