@@ -6,8 +6,11 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use memmap2::Mmap;
+
 use super::example::Example;
 use super::loaded::Loaded;
+use super::tokens::TokenStore;
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8] = b"MMIDIDX\0\0";
@@ -15,8 +18,6 @@ const MAGIC: &[u8] = b"MMIDIDX\0\0";
 const HEADER_BYTES: usize = 9 + 8 + 1 + 8 + 8;
 /// The largest index; an item takes 12 bytes.
 const MAX_INDEX_BYTES: u64 = 256 << 20;
-/// The largest file of tokens.
-const MAX_TOKEN_BYTES: u64 = 1 << 30;
 
 /// Whether a path is one of the two files, the other beside it.
 pub(super) fn is_binidx(path: &Path) -> bool {
@@ -36,24 +37,37 @@ pub(super) fn is_binidx(path: &Path) -> bool {
 /// # Errors
 /// [`Error::Io`], and [`Error::Input`] for files that do not belong together and
 /// tokens that a vocabulary of `n_ids` does not have.
-pub(super) fn load_binidx(path: &Path, n_ids: usize) -> Result<Loaded<Example>> {
-    let read = |ending: &str, max_bytes: u64| -> Result<(PathBuf, Vec<u8>)> {
+pub(super) fn load_binidx(
+    path: &Path,
+    n_ids: usize,
+    store: &mut TokenStore,
+) -> Result<Loaded<Example>> {
+    let open = |ending: &str| -> Result<(PathBuf, File)> {
         let path = path.with_extension(ending);
-        let fail = |source| Error::io("read", &path, source);
-        let mut bytes = Vec::new();
-        let file = File::open(&path).map_err(fail)?;
-        file.take(max_bytes + 1)
-            .read_to_end(&mut bytes)
-            .map_err(fail)?;
-        if bytes.len() as u64 > max_bytes {
-            let reason = format!("above {} MiB; split the data set", max_bytes >> 20);
-            return Err(Error::input(&path, "size", reason));
-        }
-        Ok((path, bytes))
+        let file = File::open(&path).map_err(|source| Error::io("open", &path, source))?;
+        Ok((path, file))
     };
-    let (index_path, index) = read("idx", MAX_INDEX_BYTES)?;
-    let (_, tokens) = read("bin", MAX_TOKEN_BYTES)?;
-    let items = documents(&index, &tokens, n_ids);
+    let (index_path, file) = open("idx")?;
+    let mut index = Vec::new();
+    file.take(MAX_INDEX_BYTES + 1)
+        .read_to_end(&mut index)
+        .map_err(|source| Error::io("read", &index_path, source))?;
+    if index.len() as u64 > MAX_INDEX_BYTES {
+        let reason = format!("above {} MiB; split the data set", MAX_INDEX_BYTES >> 20);
+        return Err(Error::input(&index_path, "size", reason));
+    }
+    let (tokens_path, file) = open("bin")?;
+    let fail = |source| Error::io("read", &tokens_path, source);
+    let is_empty = file.metadata().map_err(fail)?.len() == 0;
+    let items = if is_empty {
+        // Nothing cannot be mapped.
+        read_documents(&index, &[], n_ids, store)
+    } else {
+        // SAFETY: as for checkpoints, whoever cuts the file off while it is read ends
+        // the program, and nothing else.
+        let tokens = unsafe { Mmap::map(&file) }.map_err(fail)?;
+        read_documents(&index, &tokens, n_ids, store)
+    };
     let items = items.map_err(|reason| Error::input(&index_path, "content", reason))?;
     Ok(Loaded {
         items,
@@ -65,10 +79,11 @@ pub(super) fn load_binidx(path: &Path, n_ids: usize) -> Result<Loaded<Example>> 
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(crate) fn documents(
+fn read_documents(
     index: &[u8],
     tokens: &[u8],
     n_ids: usize,
+    store: &mut TokenStore,
 ) -> std::result::Result<Vec<Example>, String> {
     let number = |at: usize| -> Option<u64> {
         let bytes = index.get(at..at + 8)?;
@@ -131,10 +146,22 @@ pub(crate) fn documents(
             )));
         }
         if !ids.is_empty() {
-            examples.push(Example::new(Vec::new(), ids));
+            let mut example = Example::new(Vec::new(), ids);
+            store.keep(&mut example.tokens);
+            examples.push(example);
         }
     }
     Ok(examples)
+}
+
+/// The documents in `index` and `tokens`, for tests.
+#[cfg(test)]
+pub(crate) fn documents(
+    index: &[u8],
+    tokens: &[u8],
+    n_ids: usize,
+) -> std::result::Result<Vec<Example>, String> {
+    read_documents(index, tokens, n_ids, &mut TokenStore::new())
 }
 
 /// Both files of these documents, as RWKV's `make_data.py` lays them out.
@@ -172,16 +199,17 @@ mod tests {
         for name in ["a.bin", "a.idx"] {
             let path = folder.path().join(name);
             assert!(is_binidx(&path));
-            let loaded = load_binidx(&path, 4096).unwrap();
+            let loaded = load_binidx(&path, 4096, &mut TokenStore::new()).unwrap();
             let tokens: Vec<_> = loaded
                 .items
                 .iter()
-                .map(|item| item.tokens.clone())
+                .map(|item| item.tokens.to_vec())
                 .collect();
             assert_eq!(tokens, [vec![5, 6, 0], vec![4095, 0]]);
         }
         assert!(!is_binidx(&folder.path().join("b.bin")));
-        let error = load_binidx(&folder.path().join("a.bin"), 4095).unwrap_err();
+        let error =
+            load_binidx(&folder.path().join("a.bin"), 4095, &mut TokenStore::new()).unwrap_err();
         assert!(
             error
                 .to_string()

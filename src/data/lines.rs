@@ -19,7 +19,7 @@ pub(crate) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Opens a file of at most 4 GiB.
+    /// Opens a file of at most 1 TiB.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be opened, [`Error::Input`] where it is too

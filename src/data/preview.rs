@@ -170,7 +170,7 @@ impl Preview {
 }
 
 fn show(example: &Example, tokenizer: &Tokenizer, loss_on: LossOn) -> Vec<ShownToken> {
-    let ids = &example.tokens;
+    let ids = &*example.tokens;
     let texts = tokenizer.token_texts(ids).into_iter().zip(ids);
     let shown = texts.map(|(of, id)| ShownToken {
         text: match *id {

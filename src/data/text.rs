@@ -12,6 +12,7 @@ use super::loaded::Loaded;
 use super::prompt_format::PromptFormat;
 use super::row::Row;
 use super::rows::Rows;
+use super::tokens::TokenStore;
 use crate::error::{Error, Result};
 use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 use crate::text_file;
@@ -36,15 +37,17 @@ pub fn load_text_set(
     tokenizer: &Tokenizer,
 ) -> Result<Loaded<Example>> {
     let path = path.as_ref();
-    if is_binidx(path) {
-        return load_binidx(path, tokenizer.vocab_size())?.check(path);
-    }
+    let mut store = TokenStore::new();
     let mut loaded = Loaded::default();
-    if path.is_dir() {
-        read_folder(path, tokenizer, &mut loaded)?;
+    if is_binidx(path) {
+        loaded = load_binidx(path, tokenizer.vocab_size(), &mut store)?;
+    } else if path.is_dir() {
+        read_folder(path, tokenizer, &mut store, &mut loaded)?;
     } else {
-        read(Rows::open(path, false)?, format, tokenizer, &mut loaded)?;
+        let rows = Rows::open(path, false)?;
+        read(rows, format, tokenizer, &mut store, &mut loaded)?;
     }
+    close(store)?;
     loaded.check(path)
 }
 
@@ -62,21 +65,31 @@ pub fn read_text_set(
     let name = name.as_ref();
     let mut loaded = Loaded::default();
     let rows = Rows::Entries(Source::held(name, bytes)?);
-    read(rows, format, tokenizer, &mut loaded)?;
+    let mut store = TokenStore::new();
+    read(rows, format, tokenizer, &mut store, &mut loaded)?;
+    close(store)?;
     loaded.check(name)
+}
+
+fn close(store: TokenStore) -> Result<()> {
+    let closed = store.close();
+    closed.map_err(|(folder, source)| Error::io("write to", &folder, source))
 }
 
 fn read(
     rows: Rows<'_>,
     format: &PromptFormat,
     tokenizer: &Tokenizer,
+    store: &mut TokenStore,
     loaded: &mut Loaded<Example>,
 ) -> Result<()> {
     let mut changes = Changes::default();
     rows.read(&NAMES, loaded, |_, mut row| {
         let entry = entry(&mut row, &mut changes)?;
         let entry = entry.ok_or_else(|| other_form(&row))?;
-        example(entry, format, tokenizer)
+        let mut example = example(entry, format, tokenizer)?;
+        store.keep(&mut example.tokens);
+        Ok(example)
     })?;
     loaded.notes.extend(changes.notes());
     Ok(())
@@ -145,7 +158,12 @@ pub(super) fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_folder(folder: &Path, tokenizer: &Tokenizer, loaded: &mut Loaded<Example>) -> Result<()> {
+fn read_folder(
+    folder: &Path,
+    tokenizer: &Tokenizer,
+    store: &mut TokenStore,
+    loaded: &mut Loaded<Example>,
+) -> Result<()> {
     let files = text_files(folder)?;
     if files.is_empty() {
         let reason = "has no text files (.txt or .md); name a file of data, or a folder with some";
@@ -158,7 +176,8 @@ fn read_folder(folder: &Path, tokenizer: &Tokenizer, loaded: &mut Loaded<Example
             }
             Ok(text) => {
                 let text = text.replace("\r\n", "\n");
-                let text = Example::new(Vec::new(), tokenizer.encode(&text));
+                let mut text = Example::new(Vec::new(), tokenizer.encode(&text));
+                store.keep(&mut text.tokens);
                 loaded.items.push(text);
             }
             Err(Error::Input { reason, .. }) => loaded.reject(&file, 1, reason),

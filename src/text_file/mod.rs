@@ -22,8 +22,10 @@ use utf16::Utf16Reader;
 
 pub(crate) use kind::{Kind, no_plain_text, not_utf8};
 
-/// The largest file that is read, packed or not.
-const MAX_FILE_BYTES: u64 = 4 << 30;
+/// The largest file that is read: none is held in memory whole.
+const MAX_FILE_BYTES: u64 = 1 << 40;
+/// The most that is read of what has no length of its own or is packed.
+const MAX_UNKNOWN_BYTES: u64 = 4 << 30;
 /// How much a packed file may hold, as a multiple of its own size. Lines of text
 /// are a tenth of their size when packed; a file made to fill the memory is a
 /// thousandth.
@@ -49,7 +51,7 @@ pub(crate) struct Text<'a> {
 }
 
 impl Text<'static> {
-    /// Opens a file of at most 4 GiB.
+    /// Opens a file of at most 1 TiB.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be opened or unpacked, [`Error::Input`]
@@ -57,8 +59,8 @@ impl Text<'static> {
     pub fn open(path: &Path) -> Result<Self> {
         let (file, n_bytes) = open_file(path)?;
         // A device or a pipe has no length of its own.
-        let reader = BufReader::new(file.take(MAX_FILE_BYTES));
-        Self::of(path, Box::new(reader), n_bytes.unwrap_or(MAX_FILE_BYTES))
+        let n_bytes = n_bytes.unwrap_or(MAX_UNKNOWN_BYTES);
+        Self::of(path, Box::new(BufReader::new(file.take(n_bytes))), n_bytes)
     }
 }
 
@@ -82,7 +84,7 @@ impl<'a> Text<'a> {
                 inner: MultiGzDecoder::new(packed),
                 left: n_bytes
                     .saturating_mul(MAX_RATIO)
-                    .clamp(MIN_UNPACKED_BYTES, MAX_FILE_BYTES),
+                    .clamp(MIN_UNPACKED_BYTES, MAX_UNKNOWN_BYTES),
             };
             let unpacked: Box<dyn BufRead + 'a> = Box::new(BufReader::new(unpacked));
             (start, reader) = begun(unpacked, LOOKED_AT as u64).map_err(fail)?;
@@ -174,7 +176,7 @@ impl BufRead for Text<'_> {
 /// Opens a file that is no folder; its length, where it has one.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Input`] for a folder and above 4 GiB.
+/// [`Error::Io`], and [`Error::Input`] for a folder and above 1 TiB.
 pub(crate) fn open_file(path: &Path) -> Result<(File, Option<u64>)> {
     let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
     let metadata = file
@@ -184,7 +186,7 @@ pub(crate) fn open_file(path: &Path) -> Result<(File, Option<u64>)> {
         return Err(Error::input(path, "path", "a folder; a file is needed"));
     }
     if metadata.len() > MAX_FILE_BYTES {
-        return Err(Error::input(path, "size", "above 4 GiB; split the file"));
+        return Err(Error::input(path, "size", "above 1 TiB; split the file"));
     }
     Ok((file, metadata.is_file().then_some(metadata.len())))
 }
