@@ -16,6 +16,14 @@ use crate::ui::widgets::heatmap::axis_names;
 
 const LEFT: f32 = 54.0;
 const BOTTOM: f32 = 34.0;
+/// Where the axis of shares has a line, and what stands at it.
+const QUARTERS: [(f64, &str); 5] = [
+    (0.0, "0"),
+    (0.25, "0.25"),
+    (0.5, "0.50"),
+    (0.75, "0.75"),
+    (1.0, "1"),
+];
 /// How far the names of the axes lie from the plot.
 const APART: Vec2 = vec2(52.0, 19.0);
 /// How near a point the pointer must be.
@@ -81,17 +89,11 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
         )
     };
     let font = FontId::proportional(10.5);
-    for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
+    for (share, text) in QUARTERS {
         let y = place(1.0, share).y;
         painter.hline(plot.x_range(), y, (0.5, colours.border));
         let at = pos2(plot.left() - 6.0, y);
-        painter.text(
-            at,
-            Align2::RIGHT_CENTER,
-            format!("{share}"),
-            font.clone(),
-            colours.weak,
-        );
+        painter.text(at, Align2::RIGHT_CENTER, text, font.clone(), colours.weak);
     }
     for power in least as i32..=most as i32 {
         let x = place(10_f64.powi(power), 0.0).x;
