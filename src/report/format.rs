@@ -60,6 +60,14 @@ impl TableFormat {
         }
     }
 
+    /// Whether programs read it, which look for columns by their names.
+    pub fn is_for_programs(self) -> bool {
+        match self {
+            Self::Csv | Self::Json => true,
+            Self::Text | Self::Markdown | Self::Latex => false,
+        }
+    }
+
     /// The format of a file by its extension.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::kernels::device::mebibytes;
 use crate::language;
 use crate::persist::presets::{PRESETS, about};
-use crate::protocol::fields::GROUPS;
+use crate::protocol::fields::{GROUPS, field_name, with_names};
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::time_ahead::{Ahead, TimeAhead};
 use crate::tuning::spec::Method;
@@ -220,9 +220,9 @@ fn start_ui(
 /// What is wrong, in as many lines as there are; the whole is in the tooltip.
 fn problem_ui(ui: &mut Ui, Problem { field, reason }: &Problem) {
     let text = if field.is_empty() {
-        format!("× {reason}")
+        format!("× {}", with_names(reason))
     } else {
-        format!("× {field} {reason}")
+        format!("× {} {}", field_name(field), with_names(reason))
     };
     let font = TextStyle::Small.resolve(ui.style());
     let bad = palette(ui.visuals()).bad;

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
-use crate::report::Table;
+use crate::report::SavedTable;
 use crate::runs::run::Run;
 use crate::runs::{LogLevel, RunStore};
 use crate::ui::shell::path_dialogs::{self, PathFor};
@@ -180,7 +180,7 @@ impl Workspace {
 
     /// Asks where to save a table, `name` at first, and saves it in the format of
     /// the ending that was chosen.
-    pub(crate) fn save_table(&self, table: Table, name: &str) {
+    pub(crate) fn save_table(&self, table: SavedTable, name: &str) {
         path_dialogs::save_table(&self.written, table, name);
     }
 

@@ -91,7 +91,8 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let newest = look.data.shown.newest();
     charts::leaves(ui, PictureOf::Matrix, of_picture, || {
         let title = newest.map(|(key, _)| matrix_title(look.settings, look.run, key));
-        shown.table(&title.unwrap_or_default(), look.settings.kind.axes())
+        let axes = look.settings.kind.axes().map(language::text);
+        shown.table(&title.unwrap_or_default(), axes)
     });
 }
 

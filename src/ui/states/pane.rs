@@ -207,13 +207,8 @@ fn curve(
 }
 
 pub(super) fn axes(ui: &Ui, square: Rect, kind: MatrixKind) {
-    axis_names(
-        ui,
-        square,
-        kind.axes().map(language::text),
-        11.0,
-        vec2(AXIS, PROFILE),
-    );
+    let names = kind.axes().map(language::text);
+    axis_names(ui, square, names, 11.0, vec2(AXIS, PROFILE));
 }
 
 #[cfg(test)]
