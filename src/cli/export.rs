@@ -222,12 +222,12 @@ fn export_model(arguments: &ExportArguments, model: &Path) -> Result<()> {
     };
     if arguments.alpha != 1.0 || arguments.orientation.is_some() {
         let reason = tr!("only apply to states");
-        return Err(Error::spec("--alpha and --orientation", reason));
+        return Err(Error::spec(tr!("--alpha and --orientation"), reason));
     }
     let output = &arguments.output;
     if output.exists() && !arguments.force {
         let reason = tr!("exists already; choose another name or overwrite it (--force)");
-        return Err(Error::input(output, "path", reason));
+        return Err(Error::input(output, tr!("path"), reason));
     }
     let checkpoint = Checkpoint::open(model)?;
     let narrow = arguments.bf16.then_some(TensorDType::BF16);

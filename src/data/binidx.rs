@@ -53,8 +53,8 @@ pub(super) fn load_binidx(
         .read_to_end(&mut index)
         .map_err(|source| Error::io("read", &index_path, source))?;
     if index.len() as u64 > MAX_INDEX_BYTES {
-        let reason = format!("above {} MiB; split the data set", MAX_INDEX_BYTES >> 20);
-        return Err(Error::input(&index_path, "size", reason));
+        let reason = tr!("above {} MiB; split the data set", MAX_INDEX_BYTES >> 20);
+        return Err(Error::input(&index_path, tr!("size"), reason));
     }
     let (tokens_path, file) = open("bin")?;
     let fail = |source| Error::io("read", &tokens_path, source);
@@ -68,7 +68,7 @@ pub(super) fn load_binidx(
         let tokens = unsafe { Mmap::map(&file) }.map_err(fail)?;
         read_documents(&index, &tokens, n_ids, store)
     };
-    let items = items.map_err(|reason| Error::input(&index_path, "content", reason))?;
+    let items = items.map_err(|reason| Error::input(&index_path, tr!("content"), reason))?;
     Ok(Loaded {
         items,
         ..Loaded::default()
@@ -90,15 +90,15 @@ fn read_documents(
         bytes.try_into().ok().map(u64::from_le_bytes)
     };
     if !index.starts_with(MAGIC) {
-        return Err("is not an index of tokens (binidx)".into());
+        return Err(tr!("is not an index of tokens (binidx)").into());
     }
     if number(9) != Some(1) {
-        return Err("has a version other than 1".into());
+        return Err(tr!("has a version other than 1").into());
     }
     let width = match index.get(17) {
         Some(8) => 2,
         Some(4) => 4,
-        _ => return Err("has tokens that are neither uint16 nor int32".into()),
+        _ => return Err(tr!("has tokens that are neither uint16 nor int32").into()),
     };
     let counts = number(18).zip(number(26));
     let n_items = counts.and_then(|(n_items, n_documents)| {
@@ -108,16 +108,17 @@ fn read_documents(
         (expected == index.len() as u64).then_some(n_items as usize)
     });
     let Some(n_items) = n_items else {
-        return Err(
-            "does not have the length that its header states; it is cut off or damaged".into(),
-        );
+        return Err(tr!(
+            "does not have the length that its header states; it is cut off or damaged"
+        )
+        .into());
     };
     let (sizes, rest) = index[HEADER_BYTES..].split_at(n_items * 4);
     let mut n_left = tokens.len() / width;
     let mut examples = Vec::with_capacity(n_items);
     let starts = rest[..n_items * 8].chunks_exact(8);
     for (item, (size, start)) in sizes.chunks_exact(4).zip(starts).enumerate() {
-        let fail = |reason: &str| format!("item {}: {reason}", item + 1);
+        let fail = |reason: &str| tr!("item {}: {reason}", item + 1, reason);
         // The chunks have the lengths that are asked for.
         let size = i32::from_le_bytes(size.try_into().unwrap_or_default());
         let start = i64::from_le_bytes(start.try_into().unwrap_or_default());
@@ -127,22 +128,24 @@ fn read_documents(
             tokens.get(start..end)
         });
         let Some(bytes) = bytes else {
-            return Err(fail(
-                "lies outside of the .bin; the two files do not belong together",
-            ));
+            return Err(fail(tr!(
+                "lies outside of the .bin; the two files do not belong together"
+            )));
         };
         // Items that lie over each other would take any memory.
         n_left = n_left
             .checked_sub(bytes.len() / width)
-            .ok_or_else(|| fail("has tokens of another item"))?;
+            .ok_or_else(|| fail(tr!("has tokens of another item")))?;
         let ids = bytes.chunks_exact(width).map(|id| match id {
             [low, high] => u32::from(u16::from_le_bytes([*low, *high])),
             _ => u32::from_le_bytes(id.try_into().unwrap_or_default()),
         });
         let ids: Vec<u32> = ids.collect();
         if let Some(id) = ids.iter().find(|id| **id as usize >= n_ids) {
-            return Err(fail(&format!(
-                "has token {id}; the vocabulary has {n_ids}, so this is not its tokenizer"
+            return Err(fail(&tr!(
+                "has token {id}; the vocabulary has {n_ids}, so this is not its tokenizer",
+                id,
+                n_ids
             )));
         }
         if !ids.is_empty() {

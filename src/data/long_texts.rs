@@ -57,18 +57,27 @@ impl LongTexts {
         if n_long == 0 {
             return None;
         }
-        let long = format!("{n_long} of {n_before} {of} examples are longer than {longest} tokens");
+        let long = tr!(
+            "{n_long} of {n_before} {of} examples are longer than {longest} tokens",
+            n_long,
+            n_before,
+            of,
+            longest
+        );
         Some(match self {
             Self::Cut => {
                 let n_lost = n_long - n_made;
                 let lost = match n_lost {
                     0 => String::new(),
-                    n => format!("; of {n} the loss then counts nothing, and they are left out"),
+                    n => tr!(
+                        "; of {n} the loss then counts nothing, and they are left out",
+                        n
+                    ),
                 };
-                format!("{long} and are cut there{lost}")
+                tr!("{long} and are cut there{lost}", long, lost)
             }
             Self::Auto | Self::Drop | Self::Split => {
-                format!("{long} and are split into {n_made}")
+                tr!("{long} and are split into {n_made}", long, n_made)
             }
         })
     }

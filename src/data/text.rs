@@ -114,9 +114,9 @@ fn example(entry: Entry, format: &PromptFormat, tokenizer: &Tokenizer) -> Result
             Message::new(Role::Assistant, completion),
         ],
         Entry::Chat(_) if format.is_plain() => {
-            return Err("a chat, which the template Plain has no form for; set \
-                        data.source.template=UserAssistant, which RWKV-7 was trained with"
-                .into());
+            return Err(tr!("a chat, which the template Plain has no form for; set \
+                            data.source.template=UserAssistant, which RWKV-7 was trained with")
+            .into());
         }
         Entry::Chat(messages) => messages,
     };
@@ -140,8 +140,11 @@ pub(super) fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
             let item = item.map_err(fail)?;
             n_seen += 1;
             if n_seen > MAX_TEXTS {
-                let reason = format!("has more than {MAX_TEXTS} files; put them into JSON lines");
-                return Err(Error::input(&folder, "folder", reason));
+                let reason = tr!(
+                    "has more than {MAX_TEXTS} files; put them into JSON lines",
+                    MAX_TEXTS
+                );
+                return Err(Error::input(&folder, tr!("folder"), reason));
             }
             let path = item.path();
             // Links may lead in circles.
@@ -166,13 +169,14 @@ fn read_folder(
 ) -> Result<()> {
     let files = text_files(folder)?;
     if files.is_empty() {
-        let reason = "has no text files (.txt or .md); name a file of data, or a folder with some";
-        return Err(Error::input(folder, "folder", reason));
+        let reason =
+            tr!("has no text files (.txt or .md); name a file of data, or a folder with some");
+        return Err(Error::input(folder, tr!("folder"), reason));
     }
     for file in files {
-        match text_file::read_text(&file, MAX_TEXT_BYTES, "split it") {
+        match text_file::read_text(&file, MAX_TEXT_BYTES, tr!("split it")) {
             Ok(text) if text.trim().is_empty() => {
-                loaded.reject(&file, 1, "there is nothing in it".into());
+                loaded.reject(&file, 1, tr!("there is nothing in it").into());
             }
             Ok(text) => {
                 let text = text.replace("\r\n", "\n");
@@ -192,29 +196,35 @@ fn read_folder(
 fn other_form(row: &Row) -> String {
     let has = |names: &[&str]| names.iter().all(|name| row.has(name));
     let advice = if has(&["sentence", "option1", "option2"]) {
-        "; this is WinoGrande, which is read as a benchmark: \
-         data.source=Official(benchmark: winogrande, folder: ..)"
+        tr!("; this is WinoGrande, which is read as a benchmark: \
+             data.source=Official(benchmark: winogrande, folder: ..)")
     } else if has(&["question", "answerKey"]) {
-        "; this is ARC, which is read as a benchmark: \
-         data.source=Official(benchmark: arc, folder: ..)"
+        tr!("; this is ARC, which is read as a benchmark: \
+             data.source=Official(benchmark: arc, folder: ..)")
     } else if has(&["question", "choices", "answer"])
         || has(&["question", "choice1", "answer"])
         || has(&["question", "A", "B", "answer"])
     {
-        "; this is MMLU, which is read as a benchmark: \
-         data.source=Official(benchmark: mmlu, folder: ..)"
+        tr!("; this is MMLU, which is read as a benchmark: \
+             data.source=Official(benchmark: mmlu, folder: ..)")
     } else if has(&["question", "answer"]) {
-        "; GSM8K is read as a benchmark, data.source=Official(benchmark: gsm8k, folder: ..); \
-         else call them `prompt` and `completion`"
+        tr!(
+            "; GSM8K is read as a benchmark, data.source=Official(benchmark: gsm8k, \
+             folder: ..); else call them `prompt` and `completion`"
+        )
     } else {
         ""
     };
     let nulls = NAMES.iter().filter(|name| row.is_null(name));
-    let nulls: String = nulls.map(|name| format!("; `{name}` is null")).collect();
+    let nulls: String = nulls.map(|name| tr!("; `{name}` is null", name)).collect();
     let names = row.names();
-    format!(
-        "a line has `messages`, `conversations`, `instruction` and `output`, `prompt` and \
-         `completion`, `segments`, or `text`; this one has {names}{advice}{nulls}"
+    tr!(
+        "a line has `messages`, `conversations`, `instruction` and `output`, \
+         `prompt` and `completion`, `segments`, or `text`; this one has \
+         {names}{advice}{nulls}",
+        names,
+        advice,
+        nulls
     )
 }
 
@@ -226,11 +236,12 @@ pub fn endless_note(examples: &[Example], tokenizer: &Tokenizer) -> Option<Strin
         .filter(|example| !has_end(example, tokenizer))
         .count();
     (n_endless > 0).then(|| {
-        format!(
-            "{n_endless} of {} examples end in neither a blank line nor token 0, so the model \
-             does not learn where to stop; end them with \\n\\n, or set data.append_end=true, \
-             which puts token 0 after every example",
-            examples.len()
+        tr!(
+            "{n_endless} of {} examples end in neither a blank line nor token 0, so the \
+             model does not learn where to stop; end them with \\n\\n, or set \
+             data.append_end=true, which puts token 0 after every example",
+            examples.len(),
+            n_endless
         )
     })
 }

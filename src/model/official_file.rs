@@ -78,11 +78,11 @@ pub fn write_changed(
     let path = path.as_ref();
     let config = ModelConfig::from_checkpoint(checkpoint)?;
     if config.architecture != Architecture::Rwkv7 {
-        let reason = format!(
+        let reason = tr!(
             "is {}, which has no names but those of its file; copy the folder instead",
             config.architecture.name()
         );
-        return Err(Error::input(checkpoint.file(), "model", reason));
+        return Err(Error::input(checkpoint.file(), tr!("model"), reason));
     }
     let tensors = officials(checkpoint, &config, narrow, added);
     check_range(checkpoint, &tensors)?;
@@ -105,7 +105,7 @@ pub fn write_changed(
             return Err(Error::input(
                 path,
                 place,
-                "has other values when read back; write it again",
+                tr!("has other values when read back; write it again"),
             ));
         }
     }
@@ -233,7 +233,7 @@ fn check_range(checkpoint: &Checkpoint, tensors: &[Official<'_>]) -> Result<()> 
     match tensors.iter().find(too_large) {
         None => Ok(()),
         Some(tensor) => {
-            let reason = format!(
+            let reason = tr!(
                 "has numbers that are too large for {}; choose another type",
                 tensor.dtype.name()
             );

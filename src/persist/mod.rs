@@ -22,6 +22,7 @@ pub mod run_history;
 pub mod run_inputs;
 pub mod run_labels;
 pub mod run_numbers;
+pub mod run_requests;
 pub mod spec_file;
 pub mod utc;
 pub mod wandb;

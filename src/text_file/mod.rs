@@ -89,7 +89,7 @@ impl<'a> Text<'a> {
             let unpacked: Box<dyn BufRead + 'a> = Box::new(BufReader::new(unpacked));
             (start, reader) = begun(unpacked, LOOKED_AT as u64).map_err(fail)?;
         }
-        let refuse = |reason: &str| Err(Error::input(file, "content", reason));
+        let refuse = |reason: &str| Err(Error::input(file, tr!("content"), reason));
         let all = io::Cursor::new(start.clone()).chain(reader);
         let all: Box<dyn BufRead + 'a> = match Kind::of(&start) {
             Kind::Text => Box::new(all),
@@ -97,12 +97,15 @@ impl<'a> Text<'a> {
                 packing.push("UTF-16");
                 Box::new(BufReader::new(Utf16Reader::new(all, order)))
             }
-            Kind::Gzip => return refuse("is compressed with gzip twice; unpack it with gunzip"),
+            Kind::Gzip => {
+                return refuse(tr!("is compressed with gzip twice; unpack it with gunzip"));
+            }
             Kind::Parquet => {
-                return refuse(
+                return refuse(tr!(
                     "is a Parquet file; write its rows as JSON lines (in Python: \
-                     pandas.read_parquet(\"OLD\").to_json(\"NEW.jsonl\", orient=\"records\", lines=True))",
-                );
+                     pandas.read_parquet(\"OLD\").to_json(\"NEW.jsonl\", orient=\"records\", \
+                     lines=True))"
+                ));
             }
             Kind::Foreign(reason) => return refuse(reason),
         };
@@ -141,8 +144,8 @@ impl<'a> Text<'a> {
             .read_to_end(&mut bytes)
             .map_err(|source| Error::io("read", file, source))?;
         if bytes.len() as u64 > max_bytes {
-            let reason = format!("is over {} MiB; {what}", max_bytes >> 20);
-            return Err(Error::input(file, "size", reason));
+            let reason = tr!("is over {} MiB; {what}", max_bytes >> 20, what);
+            return Err(Error::input(file, tr!("size"), reason));
         }
         Ok(bytes)
     }
@@ -183,10 +186,18 @@ pub(crate) fn open_file(path: &Path) -> Result<(File, Option<u64>)> {
         .metadata()
         .map_err(|source| Error::io("read", path, source))?;
     if metadata.is_dir() {
-        return Err(Error::input(path, "path", "a folder; a file is needed"));
+        return Err(Error::input(
+            path,
+            tr!("path"),
+            tr!("a folder; a file is needed"),
+        ));
     }
     if metadata.len() > MAX_FILE_BYTES {
-        return Err(Error::input(path, "size", "above 1 TiB; split the file"));
+        return Err(Error::input(
+            path,
+            tr!("size"),
+            tr!("above 1 TiB; split the file"),
+        ));
     }
     Ok((file, metadata.is_file().then_some(metadata.len())))
 }
@@ -223,7 +234,7 @@ pub(crate) fn read_text(path: &Path, max_bytes: u64, what: &str) -> Result<Strin
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1);
         let reason = not_utf8(&bytes[line_start..], n_valid - line_start);
-        Error::input(path, format!("line {}", n_lines + 1), reason)
+        Error::input(path, tr!("line {}", n_lines + 1), reason)
     })
 }
 
@@ -266,15 +277,16 @@ struct Unpacked<R> {
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_read = self.inner.read(buffer).map_err(|error| {
-            let reason = format!("its gzip data are damaged or cut short ({error})");
+            let reason = tr!("its gzip data are damaged or cut short ({error})", error);
             io::Error::new(io::ErrorKind::InvalidData, reason)
         })?;
         match self.left.checked_sub(n_read as u64) {
             Some(left) => self.left = left,
             None => {
-                let reason = format!(
+                let reason = tr!(
                     "it unpacks to more than 4 GiB or {MAX_RATIO} times its size; unpack it with \
-                     gunzip and name the file that comes out"
+                     gunzip and name the file that comes out",
+                    MAX_RATIO
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
             }

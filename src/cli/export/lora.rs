@@ -101,7 +101,7 @@ pub(super) fn export_lora(file: &Path, asked: &LoraExport<'_>) -> Result<()> {
         AdapterFormat::Merged => return merge(file, &lora, &metadata, asked),
         AdapterFormat::RwkvPeft | AdapterFormat::Peft(_) if model.is_some() || bf16 => {
             let reason = tr!("only apply to --to merged");
-            return Err(Error::spec("--model and --bf16", reason));
+            return Err(Error::spec(tr!("--model and --bf16"), reason));
         }
         AdapterFormat::RwkvPeft => write_rwkv_peft(&lora, output, force)?,
         AdapterFormat::Peft(names) => {
@@ -138,13 +138,13 @@ fn merge(
                 "the adapters were trained for {}, which is missing; name its file with --model",
                 file_name(&path)
             );
-            return Err(Error::input(file, "base model", reason));
+            return Err(Error::input(file, tr!("base model"), reason));
         }
         (None, Some(CheckpointSource::File(path))) => Checkpoint::open(path)?,
         (None, Some(CheckpointSource::Mini)) => mini::checkpoint()?,
         (None, None) => {
             let reason = tr!("is not stated in the file; name the model with --model");
-            return Err(Error::input(file, "base model", reason));
+            return Err(Error::input(file, tr!("base model"), reason));
         }
     };
     if let Some(known) = &metadata.base_fingerprint

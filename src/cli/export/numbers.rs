@@ -19,7 +19,10 @@ pub(super) fn export_numbers(arguments: &ExportArguments, to: NumbersFormat) -> 
     };
     if arguments.alpha != 1.0 || arguments.orientation.is_some() || arguments.bf16 {
         let reason = tr!("only apply to states");
-        return Err(Error::spec("--alpha, --orientation and --bf16", reason));
+        return Err(Error::spec(
+            tr!("--alpha, --orientation and --bf16"),
+            reason,
+        ));
     }
     let runs = runs_in(runs)?;
     match to {

@@ -54,13 +54,13 @@ impl MatrixKind {
         }
     }
 
-    /// What its rows and columns are.
+    /// What its rows and columns are, to be translated where it is shown.
     pub fn axes(self) -> [&'static str; 2] {
         match self {
-            Self::S0 => ["value channel", "key channel"],
-            Self::Z => ["value channel", "feature"],
-            Self::Lifted => ["lifted channel", "feature"],
-            Self::R => ["feature", "feature"],
+            Self::S0 => [mark!("value channel"), mark!("key channel")],
+            Self::Z => [mark!("value channel"), mark!("feature")],
+            Self::Lifted => [mark!("lifted channel"), mark!("feature")],
+            Self::R => [mark!("feature"), mark!("feature")],
         }
     }
 
@@ -80,7 +80,7 @@ impl MatrixKind {
             ("head", head, state.n_head),
         ] {
             if idx >= n {
-                let reason = format!("must be 0 to {}, is {idx}", n.saturating_sub(1));
+                let reason = tr!("must be 0 to {}, is {idx}", n.saturating_sub(1), idx);
                 return Err(Error::spec(name, reason));
             }
         }

@@ -13,7 +13,7 @@ use crate::tuning::inspect::trajectory::Place;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::charts;
 use crate::ui::shell::pictures::{Chart, PictureOf};
-use crate::ui::widgets::controls::{choice, within};
+use crate::ui::widgets::controls::{choice, with_name, within};
 
 /// Width of a choice with its name, as of what stands beside the matrix.
 const BESIDE_WIDTH: f32 = 152.0;
@@ -168,26 +168,28 @@ fn limits_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         ColourRange::PerHead => tr!("Each head"),
         ColourRange::Locked(_) => tr!("Locked"),
     };
-    let label = ui
-        .label(tr!("Limits"))
-        .on_hover_text(tr!("Range of the colours: the values of all heads, the values of each head, or locked at the current range"));
     let width = 78.0;
-    let list = ComboBox::from_id_salt("limits")
-        .width(width)
-        .selected_text(name);
-    let list = within(ui, width, |ui| {
-        list.show_ui(ui, |ui| {
-            ui.selectable_value(&mut settings.range, ColourRange::Shared, tr!("All heads"));
-            ui.selectable_value(&mut settings.range, ColourRange::PerHead, tr!("Each head"));
-            let now = match (settings.range, shown) {
-                (ColourRange::Locked(limits), _) => limits,
-                (_, Some(shown)) => shown.limits(settings.scale),
-                (_, None) => Limits::symmetric(1.0),
-            };
-            ui.selectable_value(&mut settings.range, ColourRange::Locked(now), tr!("Locked"));
-        })
+    with_name(ui, tr!("Limits"), width, |ui| {
+        let label = ui
+            .label(tr!("Limits"))
+            .on_hover_text(tr!("Range of the colours: the values of all heads, the values of each head, or locked at the current range"));
+        let list = ComboBox::from_id_salt("limits")
+            .width(width)
+            .selected_text(name);
+        let list = within(ui, width, |ui| {
+            list.show_ui(ui, |ui| {
+                ui.selectable_value(&mut settings.range, ColourRange::Shared, tr!("All heads"));
+                ui.selectable_value(&mut settings.range, ColourRange::PerHead, tr!("Each head"));
+                let now = match (settings.range, shown) {
+                    (ColourRange::Locked(limits), _) => limits,
+                    (_, Some(shown)) => shown.limits(settings.scale),
+                    (_, None) => Limits::symmetric(1.0),
+                };
+                ui.selectable_value(&mut settings.range, ColourRange::Locked(now), tr!("Locked"));
+            })
+        });
+        list.response.labelled_by(label.id);
     });
-    list.response.labelled_by(label.id);
 }
 
 fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
@@ -289,16 +291,18 @@ fn alike<'a>(run: &'a Run, store: &'a RunStore) -> impl Iterator<Item = &'a Run>
 
 fn picker(ui: &mut Ui, name: &str, value: &mut usize, n: usize) {
     let width = 46.0;
-    let label = ui.label(name).id;
-    let list = ComboBox::from_id_salt(name)
-        .width(width)
-        .selected_text(value.to_string());
-    let shown = within(ui, width, |ui| {
-        list.show_ui(ui, |ui| {
-            for idx in 0..n {
-                ui.selectable_value(value, idx, idx.to_string());
-            }
-        })
+    with_name(ui, name, width, |ui| {
+        let label = ui.label(name).id;
+        let list = ComboBox::from_id_salt(name)
+            .width(width)
+            .selected_text(value.to_string());
+        let shown = within(ui, width, |ui| {
+            list.show_ui(ui, |ui| {
+                for idx in 0..n {
+                    ui.selectable_value(value, idx, idx.to_string());
+                }
+            })
+        });
+        shown.response.labelled_by(label);
     });
-    shown.response.labelled_by(label);
 }
