@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`wkv7`] | the recurrence, its inputs (`prepare`) and what follows it (`readout`) |
 //! | [`lifted`] | the recurrence with a rectangular state, and its vectors |
+//! | [`rectangular`] | the recurrence for heads of any two sizes, on the two above |
 //! | [`features`] | kernel features of a vector |
 //! | [`norm`], [`token_mix`] | layer norm; layer norm and token shift in one |
 //! | [`matrix`] | frozen matrices in 32, 16, 8 or 4 bits |
@@ -38,6 +39,7 @@ pub mod matrix;
 pub mod measure;
 pub mod norm;
 pub mod product;
+pub mod rectangular;
 pub mod rms_norm;
 pub mod short_conv;
 pub mod silu;

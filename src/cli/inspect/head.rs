@@ -273,7 +273,7 @@ fn sparkline(counts: &[usize]) -> String {
 
 /// The states over a text, one line a token.
 fn course(trajectory: &Trajectory, words: &[TokenText]) -> String {
-    let n = trajectory.head_size;
+    let n = trajectory.key_size;
     let mut rows = Vec::new();
     for (idx, state) in trajectory.states.iter().enumerate() {
         let statistics = MatrixStatistics::of(state, n);

@@ -62,7 +62,7 @@ impl<'a> Pictures<'a> {
         for (idx, state) in of.states.iter().enumerate() {
             let matrix = Matrix {
                 values: state.clone(),
-                columns: of.head_size,
+                columns: of.key_size,
             };
             let picture = Heatmap::new(&matrix, Scale::Symmetric, limits);
             self.add(&format!("{place}-S-{idx:04}"), &picture)?;

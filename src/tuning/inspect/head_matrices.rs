@@ -90,7 +90,7 @@ impl MatrixKind {
         };
         if self == Self::S0 {
             let values = state.head(layer, head);
-            return Ok(values.map(|values| matrix(values, state.head_size)));
+            return Ok(values.map(|values| matrix(values, state.key_size)));
         }
         let Some(lift) = lift else { return Ok(None) };
         let Some(idx) = lift.layers.iter().position(|of| *of == layer) else {
@@ -156,6 +156,7 @@ mod tests {
                 n_layer: 2,
                 n_head: h,
                 head_size: n,
+                key_size: n,
                 layers: vec![numbers(8, 0.0), numbers(8, 100.0)],
                 shifts: None,
             },

@@ -206,13 +206,14 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Device`] if they cannot be read.
     pub fn read_steps(&mut self) -> Result<Vec<StepNumbers>> {
-        let n = self.model.config().head_size as f64;
+        let config = self.model.config();
+        let (n, k) = (config.head_size as f64, config.key_size() as f64);
         let m = self
             .lift
             .as_ref()
             .map_or(0, |lift| lift.weights().dims()[3]);
         self.pending.read(Limits {
-            state: MAX_STATE_RMS * n,
+            state: MAX_STATE_RMS * (n * k).sqrt(),
             lift: MAX_STATE_RMS * (n * m as f64).sqrt(),
             lora: MAX_STATE_RMS * (self.n_of_adapters() as f64).sqrt(),
             shifts: MAX_STATE_RMS * (self.n_of_shifts() as f64).sqrt(),
@@ -261,6 +262,7 @@ impl<'a> Trainer<'a> {
             n_layer: config.n_layer,
             n_head: config.n_head,
             head_size: config.head_size,
+            key_size: config.key_size(),
             layers: layers.collect::<Result<_>>()?,
             shifts: match self.layer_shifts() {
                 none if none.is_empty() => None,

@@ -117,7 +117,11 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
         PathFor::Vocabulary => wait_for(
             chosen,
             what,
-            file(tr!("Choose a vocabulary"), tr!("Vocabulary"), &["txt"]),
+            file(
+                tr!("Choose a vocabulary"),
+                tr!("Vocabulary"),
+                &["txt", "json"],
+            ),
         ),
         PathFor::Template => wait_for(
             chosen,

@@ -99,7 +99,7 @@ impl MatrixImage {
         let matrix = match (kind, of.lifted_at(n_tokens), &of.lifted) {
             (MatrixKind::S0, ..) => of.states.get(n_tokens).map(|state| Matrix {
                 values: state.clone(),
-                columns: of.head_size,
+                columns: of.key_size,
             }),
             (MatrixKind::Z, Some(values), Some(own)) => Some(Matrix {
                 values,
@@ -186,7 +186,7 @@ impl HeadGrid {
             let values = heads.head(n_tokens, layer, head);
             Ok(values.map(|values| Matrix {
                 values,
-                columns: heads.head_size,
+                columns: heads.key_size,
             }))
         })
     }
@@ -318,6 +318,7 @@ mod tests {
             n_layer: 2,
             n_head: 2,
             head_size: 2,
+            key_size: 2,
             layers: vec![vec![1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 0.0, -5.0], vec![x; 8]],
             shifts: None,
         };

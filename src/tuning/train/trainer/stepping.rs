@@ -309,11 +309,12 @@ impl Trainer<'_> {
             lora,
             shifts,
         } = seen;
-        let n = self.model.config().head_size;
+        let config = self.model.config();
+        let (n, k) = (config.head_size, config.key_size());
         // Comparisons are false for what is not a number.
         let mut now = norm.clone().lower_equal_elem(f32::MAX);
         let limit = |n_values: usize| (MAX_STATE_RMS * MAX_STATE_RMS * n_values as f64) as f32;
-        now = now.bool_and(state.clone().max().lower_equal_elem(limit(n * n)));
+        now = now.bool_and(state.clone().max().lower_equal_elem(limit(n * k)));
         if let (Some(squares), Some(lift)) = (lift, &self.lift) {
             let [_, _, _, m] = lift.weights().dims();
             now = now.bool_and(squares.clone().max().lower_equal_elem(limit(n * m)));
