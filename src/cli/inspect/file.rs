@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use super::adapters::adapters_table;
 use super::metadata::{metadata_blocks, metadata_rows};
 use crate::cli::table::table;
 use crate::error::Result;
@@ -271,6 +272,9 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
         tr!("effective rank"),
     ];
     text.push_str(&table(heading, &rows, &[0, 1, 2, 3, 4]));
+    if let Some(lora) = &lora {
+        text.push_str(&adapters_table(lora));
+    }
     Ok(text)
 }
 

@@ -1,8 +1,8 @@
 //! What the charts of states are drawn of, as tables.
 
-use super::context::{origin_words, symbol};
+use super::context::{module, origin_words, place_words, symbol};
 use super::data::{GridKey, MatrixImageKey};
-use super::images::HeadGrid;
+use super::head_grid::HeadGrid;
 use super::settings::StatesSettings;
 use crate::protocol::head_requests::Ablation;
 use crate::protocol::trace::Traced;
@@ -17,15 +17,9 @@ const DIGITS: usize = 6;
 /// Which matrix is shown, of what.
 pub(super) fn matrix_title(settings: &StatesSettings, run: &Run, key: &MatrixImageKey) -> String {
     let kind = symbol(settings.kind, settings.follows_text);
-    let (layer, head) = (settings.layer, settings.head);
+    let place = place_words(settings.kind, settings.place());
     let origin = origin_words(key, run);
-    tr!(
-        "{kind} of layer {layer}, head {head}, {origin}",
-        kind,
-        layer,
-        head,
-        origin
-    )
+    tr!("{kind} of {place}, {origin}", kind, place, origin)
 }
 
 /// How often which numbers occur; a row for each interval.
@@ -67,8 +61,13 @@ pub(super) fn heads_table(key: &GridKey, grid: &HeadGrid, worth: Option<&Ablatio
     let token = key.token.map_or(String::new(), |(_, n_tokens)| {
         format!(", after token {n_tokens} of a text")
     });
-    let title = format!("{kind} of every head, {of}{less}{token}");
-    let mut columns = vec!["layer", "head", "norm", "least", "largest"];
+    let is_of_adapter = key.kind.is_of_adapter();
+    let [every, across] = match is_of_adapter {
+        true => ["adapter", "matrix"],
+        false => ["head", "head"],
+    };
+    let title = format!("{kind} of every {every}, {of}{less}{token}");
+    let mut columns = vec!["layer", across, "norm", "least", "largest"];
     if worth.is_some() {
         columns.push("rise of the held-out loss without it");
     }
@@ -80,12 +79,17 @@ pub(super) fn heads_table(key: &GridKey, grid: &HeadGrid, worth: Option<&Ablatio
                 Some(value) => Cell::number(value, DIGITS),
                 None => Cell::Empty,
             };
+            // A sample does not know them.
+            let ends = of.filter(|_| !grid.is_sample).map(|of| of.sequential);
             let mut row = vec![
                 Cell::Count(layer as u64),
-                Cell::Count(head as u64),
+                match is_of_adapter {
+                    true => Cell::text(module(Place { layer, head })),
+                    false => Cell::Count(head as u64),
+                },
                 number(of.map(|of| of.norm)),
-                number(of.map(|of| f64::from(of.sequential.low))),
-                number(of.map(|of| f64::from(of.sequential.high))),
+                number(ends.map(|of| f64::from(of.low))),
+                number(ends.map(|of| f64::from(of.high))),
             ];
             if let Some(worth) = worth {
                 row.push(number(worth.rise(Place { layer, head })));
