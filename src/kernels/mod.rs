@@ -15,6 +15,7 @@
 //! | [`matrix`] | frozen matrices in 32, 16, 8 or 4 bits |
 //! | [`product`] | products of matrices, with what is done before and after |
 //! | [`loss`] | cross entropy and its gradient |
+//! | [`dropout`] | dropout by a mask that follows from the place |
 //! | [`rms_norm`], [`short_conv`], [`silu`] | what Gated DeltaNet has beside them, in Burn operations on every device |
 //!
 //! In every folder `mod.rs` has the types, the choice between CPU and GPU and the
@@ -31,6 +32,7 @@
 //! | `sums.rs` | sums over the units of a cube |
 
 pub mod device;
+pub mod dropout;
 pub mod features;
 pub mod lifted;
 pub mod loss;

@@ -337,9 +337,18 @@ impl Trainer<'_> {
     /// each batch's gradient is taken times `scale`.
     pub(super) fn gradient(&self, micro_batches: &[Batch], scale: f32) -> StepGradients {
         let mut total: Option<StepGradients> = None;
-        let start = self.start();
-        let counted = micro_batches.iter().enumerate();
-        for (idx, batch) in counted.filter(|(_, batch)| batch.n_counted() > 0) {
+        let mut start = self.start();
+        let mut first_text = 0;
+        for (idx, batch) in micro_batches.iter().enumerate() {
+            let own_first = first_text;
+            first_text += batch.n_batch;
+            if batch.n_counted() == 0 {
+                continue;
+            }
+            if let Some(lora) = self.lora.as_ref().filter(|lora| lora.drops()) {
+                let n_layer = self.model.config().n_layer;
+                start.adapters = lora.thinned_adapters(n_layer, self.steps_taken, own_first);
+            }
             let lift = self.lift.as_ref();
             let at = lift.and_then(|lift| lift.positions(batch, self.steps_taken, idx));
             let part = self.batch_gradient(batch, at.as_deref(), &start, scale);
