@@ -64,7 +64,7 @@ impl Scratch {
         let name = path.file_name().ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "the path ends in no file name; add one",
+                tr!("the path ends in no file name; add one"),
             )
         })?;
         let mut scratch = OsString::from(".");

@@ -4,6 +4,10 @@
 use std::fmt::{self, Display, Formatter, Write};
 use std::path::Path;
 
+mod json;
+
+pub(crate) use json::{json_fault, json_words};
+
 /// Whether a screen obeys a character instead of showing it: a control character, a
 /// line's end of Unicode or a mark that turns the direction of text.
 pub(crate) fn is_hidden(c: char) -> bool {

@@ -134,6 +134,49 @@ pub fn in_english<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// A text that is made once and stays: in the language that was chosen when it was made,
+/// and in English, which files for programs have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bilingual {
+    chosen: String,
+    english: String,
+}
+
+impl Bilingual {
+    /// Makes the text in both languages.
+    pub fn of(words: impl Fn() -> String) -> Self {
+        Self {
+            chosen: words(),
+            english: in_english(words),
+        }
+    }
+
+    /// A name, which is the same in every language.
+    pub fn name(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self {
+            chosen: name.clone(),
+            english: name,
+        }
+    }
+
+    /// A text around this one.
+    pub fn within(&self, words: impl Fn(&str) -> String) -> Self {
+        Self {
+            chosen: words(&self.chosen),
+            english: in_english(|| words(&self.english)),
+        }
+    }
+
+    /// The text in the language of now.
+    pub fn text(&self) -> &str {
+        match chosen() {
+            Language::English => &self.english,
+            Language::Chinese => &self.chosen,
+        }
+    }
+}
+
 /// A text in the language that was chosen; the text itself where there is no other.
 pub fn text(english: &str) -> &str {
     match chosen() {
@@ -208,5 +251,7 @@ impl ::tr::Translator for Chosen {
     }
 }
 
+#[cfg(test)]
+mod reason_tests;
 #[cfg(test)]
 mod tests;

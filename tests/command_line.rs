@@ -11,6 +11,9 @@ use std::process::{Command, Output};
 
 #[path = "command_line/adapting.rs"]
 mod adapting;
+#[cfg(unix)]
+#[path = "command_line/asking.rs"]
+mod asking;
 #[path = "command_line/closed.rs"]
 mod closed;
 #[path = "command_line/data.rs"]
@@ -23,6 +26,8 @@ mod events;
 mod importing;
 #[path = "command_line/languages.rs"]
 mod languages;
+#[path = "command_line/many.rs"]
+mod many;
 #[path = "command_line/options.rs"]
 mod options;
 #[path = "command_line/sampling.rs"]

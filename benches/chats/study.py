@@ -12,8 +12,8 @@ to all. The untuned mini model writes no right answer of gsm8k-mini, so there a 
 `--brief` steps on given answers writes them; every compared state starts from zero.
 `shift`: S_0 alone against S_0 and the token shifts, the preset `cpu` on gsm8k-mini.
 
-The same command goes on where it was ended: what is measured stands in `OUT/journal.jsonl`. The last lines are
-the table, for RESULTS.md. Needs Python 3.9 and nothing else.
+One process of the program tunes and scores run after run (`gosling tune --many -`). The same command goes on where
+it was ended: what is measured stands in `OUT/journal.jsonl`. The last lines are the table, for RESULTS.md. Needs Python 3.9 and nothing else.
 """
 
 import argparse
@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "benches/methods"), str(ROOT / "benches")]
 
 from journal import Journal  # noqa: E402
+from kept import Gone, Kept  # noqa: E402
 from leading_token import RATES, figures  # noqa: E402
 from tables import of_shares  # noqa: E402
 
@@ -57,9 +58,12 @@ def write_lines(path, lines):
 
 class Study:
     def __init__(self, options):
-        self.options, self.out = options, Path(options.out)
+        self.options, self.out = options, Path(options.out).resolve()
         self.journal = Journal([self.out / "journal.jsonl"], self.key)
         self.started, self.slowest, self.failed = time.monotonic(), 30.0, []
+        self.deadline = self.started + (options.budget or math.inf)
+        # A process that stays and tunes and scores, and the files of what it scored by the folders of the runs.
+        self.kept, self.scored = None, {}
 
     @staticmethod
     def key(entry):
@@ -72,8 +76,8 @@ class Study:
             raise RuntimeError(f"{' '.join(command)}: {made.stderr.strip()[-400:]}")
         return made.stdout
 
-    def tune(self, name, fields, *more):
-        """The folder of a run with these fields, and the preset or the data in `more`."""
+    def tune(self, name, preset, fields, score=None):
+        """The folder of a run with these fields, its state scored on the benchmark `score`."""
         runs = self.out / "runs" / name
         shutil.rmtree(runs, ignore_errors=True)
         quiet = {
@@ -83,22 +87,39 @@ class Study:
             "intervals.checkpoint": 0,
             "intervals.snapshot": 0,
         }
-        sets = [word for path, value in (quiet | fields).items() for word in ("--set", f"{path}={value}")]
-        self.gosling("tune", *more, "--device", self.options.device, "--runs", runs, "--quiet", *sets)
-        (folder,) = [path for path in runs.iterdir() if (path / "spec.ron").is_file()]
+        request = {
+            "preset": preset,
+            "set": [f"{path}={value}" for path, value in (quiet | fields).items()],
+            "runs": str(runs),
+            "score": [score] if score else [],
+        }
+        if self.kept is None:
+            command = [self.options.gosling, "tune", "--many", "-", "--quiet", "--device", self.options.device]
+            self.kept = Kept(command, self.out / "process.log")
+        try:
+            # It says nothing until the run is over, however long it takes.
+            answer = self.kept.ask(request, lambda said: "status" in said, self.deadline, silence=math.inf)
+        except Gone as gone:
+            self.kept.end()
+            self.kept = None
+            raise RuntimeError(f"{name}: {gone}") from gone
+        if answer["error"] is not None or answer["status"] != "finished":
+            raise RuntimeError(f"{name}: {answer['status']}, {answer['error']}")
+        folder = Path(answer["folder"])
+        if score:
+            self.scored[folder] = Path(answer["scored"][0]["file"])
         return folder
 
-    def score(self, benchmark, folder):
-        file = folder / "test.jsonl"
-        self.gosling("eval", benchmark, "--device", self.options.device, "--state", folder, "-o", file)
-        return figures(file)
+    def score(self, folder):
+        return figures(self.scored[folder])
 
     def fields(self, benchmark, seed, **changes):
         rate = self.options.rate or RATES[benchmark]
         return {"training.learning_rate": rate, "training.seed": seed} | changes
 
-    def on_file(self, name, file, fields):
-        return self.tune(name, fields, "--preset", "standard", "--data", file, "--template", "Plain")
+    def on_file(self, name, file, fields, score):
+        fields = {"data.source": f"Jsonl(train: {json.dumps(str(file), ensure_ascii=False)}, template: Plain)"} | fields
+        return self.tune(name, "standard", fields, score)
 
     # Each gives the rows, and how one of them is made.
 
@@ -124,8 +145,8 @@ class Study:
                 "data.held_out": "None",
             }
         fields |= {"training.batch": min(n, 16), "training.warmup_steps": min(5, steps - 1)}
-        folder = self.on_file(f"{benchmark}-{n}-{way[:5]}-{seed}", file, self.fields(benchmark, seed, **fields))
-        return {"steps": last_step(folder)} | self.score(benchmark, folder)
+        folder = self.on_file(f"{benchmark}-{n}-{way[:5]}-{seed}", file, self.fields(benchmark, seed, **fields), benchmark)
+        return {"steps": last_step(folder)} | self.score(folder)
 
     def own(self):
         return ["arc", "gsm8k"], ["who answered", "own answers", "given answers, same questions", "all given answers"]
@@ -142,7 +163,7 @@ class Study:
                 "data.source": "Mini(gsm8k)",
             }
             fields = self.fields(benchmark, seed, **fields)
-            brief = self.tune(f"brief-{seed}", fields, "--preset", "standard")
+            brief = self.tune(f"brief-{seed}", "standard", fields, benchmark)
         file = self.out / f"own-{benchmark}-{seed}.jsonl"
         state = ["--state", brief] if brief else []
         limit = ["--limit", self.options.questions] if self.options.questions else []
@@ -158,7 +179,7 @@ class Study:
         if row == "who answered":
             brief, file = self.answering(benchmark, seed)
             counts = json.loads(Path(f"{file}.json").read_text())["counts"]
-            return {"counts": counts} | (self.score(benchmark, brief) if brief else {"right": None, "n": None})
+            return {"counts": counts} | (self.score(brief) if brief else {"right": None, "n": None})
         if not known.is_file():
             self.answering(benchmark, seed)
         solved = [json.loads(line) for line in known.read_text().splitlines()]
@@ -173,8 +194,8 @@ class Study:
         write_lines(file, lines)
         steps = options.steps or 300
         fields = {"training.steps": steps, "training.warmup_steps": min(10, steps - 1), "training.batch": 32}
-        folder = self.on_file(f"{benchmark}-{row[:5]}-{seed}", file, self.fields(benchmark, seed, **fields))
-        return {"examples": len(lines)} | self.score(benchmark, folder)
+        folder = self.on_file(f"{benchmark}-{row[:5]}-{seed}", file, self.fields(benchmark, seed, **fields), benchmark)
+        return {"examples": len(lines)} | self.score(folder)
 
     def shift(self):
         return ["gsm8k"], ["S0", *(f"S0AndShift, rate {rate:g}" for rate in self.options.shift_rates)]
@@ -184,8 +205,8 @@ class Study:
         fields = {"training.seed": seed, "method.tune": part}
         fields |= {"method.learning_rate_shift": rate[0]} if rate else {}
         fields |= {"training.steps": self.options.steps} if self.options.steps else {}
-        folder = self.tune(f"{part}-{'-'.join(rate)}-{seed}".lower(), fields, "--preset", "cpu")
-        return {"loss": best_loss(folder)} | self.score(benchmark, folder)
+        folder = self.tune(f"{part}-{'-'.join(rate)}-{seed}".lower(), "cpu", fields, benchmark)
+        return {"loss": best_loss(folder)} | self.score(folder)
 
     def go(self):
         options = self.options
@@ -193,13 +214,14 @@ class Study:
         benchmarks = [benchmark for benchmark in benchmarks if benchmark in options.benchmarks]
         wanted = [(b, row, s) for s in range(options.seeds) for b in benchmarks for row in rows]
         for benchmark, row, seed in [key for key in wanted if key not in self.journal.entries]:
-            left = self.started + (options.budget or math.inf) - time.monotonic()
-            if left < 1.2 * self.slowest:
+            if self.deadline - time.monotonic() < 1.2 * self.slowest:
                 break
             began = time.monotonic()
             try:
                 made = getattr(self, f"make_{options.what}")(benchmark, row, seed)
-            except (RuntimeError, OSError, ValueError) as error:
+            except TimeoutError:
+                break
+            except (RuntimeError, OSError, ValueError, LookupError) as error:
                 self.failed.append(str(error))
                 print(f"failed: {error}", flush=True)
                 continue
@@ -208,6 +230,8 @@ class Study:
             self.slowest = max(self.slowest, entry["secs"])
             self.journal.write(entry)
             print(json.dumps(entry), flush=True)
+        if self.kept:
+            self.kept.end()
         print(table(self.journal.entries.values(), benchmarks, rows, options.seeds))
         for message in sorted(set(self.failed)):
             print(f"failed: {message}")

@@ -1,14 +1,18 @@
 """python3 -m unittest discover benches/chats"""
 
+import argparse
+import contextlib
+import io
 import json
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parents[up]) for up in (0, 1)]
 
 import study
+from fake import Fake
 
 
 class Texts(unittest.TestCase):
@@ -52,6 +56,55 @@ class Texts(unittest.TestCase):
             (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
             self.assertEqual(study.last_step(folder), 9)
             self.assertEqual(study.best_loss(folder), 1.5)
+
+
+class Processes(unittest.TestCase):
+    """With a program that only speaks as Gosling does."""
+
+    def go(self, folder, fake, **changes):
+        made = {
+            "what": "small", "gosling": str(fake.program), "out": Path(folder) / "out", "device": "cpu", "budget": None,
+            "benchmarks": ["arc"], "seeds": 2, "steps": None, "rate": None, "sizes": [16], "fixed": [20],
+        }
+        study_ = study.Study(argparse.Namespace(**(made | changes)))
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            study_.go()
+        return study_, said.getvalue()
+
+    def test_one_process_tunes_and_scores_all_runs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            fake = Fake(folder)
+            study_, said = self.go(folder, fake)
+            self.assertEqual(study_.failed, [])
+            self.assertEqual((fake.n_processes(), fake.n_requests(), len(study_.journal.entries)), (1, 4, 4))
+            entry = study_.journal.entries[("arc", "16: 20 steps, fixed", 1)]
+            self.assertEqual((entry["right"], entry["n"], entry["steps"]), (7, 10, 1))
+            request = json.loads(fake.lines("requests")[1])
+            self.assertEqual((request["preset"], request["score"]), ("standard", ["arc"]))
+            for field in ["training.steps=20", "training.seed=0", "data.held_out=None", "evaluation.after=false"]:
+                self.assertIn(field, request["set"])
+            source = next(field for field in request["set"] if field.startswith("data.source="))
+            file = study_.out / "arc-16-0.jsonl"
+            self.assertEqual(source, f'data.source=Jsonl(train: "{file}", template: Plain)')
+            self.assertEqual(len(file.read_text().splitlines()), 16)
+            self.assertIn("0.700", said)
+
+    def test_what_a_dying_process_was_at_is_left_out_and_done_by_the_same_command(self):
+        with tempfile.TemporaryDirectory() as folder:
+            fake = Fake(folder, [(2, "dies")])
+            study_, said = self.go(folder, fake)
+            self.assertEqual((len(study_.journal.entries), len(study_.failed)), (3, 1))
+            self.assertIn("exited without an error message", said)
+            study_, _ = self.go(folder, fake)
+            self.assertEqual((len(study_.journal.entries), study_.failed, fake.n_requests()), (4, [], 5))
+
+    def test_what_the_program_refuses_is_told_and_no_figure(self):
+        with tempfile.TemporaryDirectory() as folder:
+            fake = Fake(folder)
+            study_, said = self.go(folder, fake, rate=1e9)
+            self.assertEqual(study_.journal.entries, {})
+            self.assertIn("must be at most 100", said)
+            self.assertEqual(fake.n_processes(), 1)
 
 
 if __name__ == "__main__":

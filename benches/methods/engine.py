@@ -2,7 +2,6 @@
 
 import json
 import os
-import queue
 import shutil
 import statistics
 import subprocess
@@ -13,7 +12,9 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from forecast import next_run  # noqa: E402
 from journal import Journal  # noqa: E402
+from kept import Gone, Kept  # noqa: E402
 
 # The benchmarks that a state is scored on, its own and the others.
 BENCHMARKS = ["gsm8k", "arc", "mmlu", "winogrande"]
@@ -25,6 +26,8 @@ UNKNOWN_SECS = 30.0
 
 class RunJournal(Journal):
     """The results of runs by their specifications."""
+
+    UNKNOWN_SECS = UNKNOWN_SECS
 
     def __init__(self, files):
         super().__init__(files, lambda entry: entry["spec"])
@@ -39,68 +42,40 @@ class RunJournal(Journal):
     def add(self, run, result):
         self.write({"about": run.about, "spec": run.spec, "result": result})
 
-    def secs(self, about):
-        """How long such a run takes, by those of its row, else of its model and benchmark."""
-
-        def of(names):
-            alike = [
+    def alike(self, about):
+        """Seconds of the last runs that were most like this one, and by what: those of its row, else of its row on
+        other benchmarks, else of its model, else of its row with another model."""
+        for names in (["model", "benchmark", "row", "part"], ["model", "row"], ["model"], ["row"]):
+            secs = [
                 entry["result"]["secs"]
                 for entry in list(self.entries.values())
                 if all(entry["about"].get(name) == about.get(name) for name in names)
             ]
-            return max(alike[-8:], default=None)
+            if secs:
+                return secs[-8:], names
+        return [], []
 
-        for names in (["model", "benchmark", "row", "part"], ["model", "row"], ["model"]):
-            if (secs := of(names)) is not None:
-                return secs
-        return UNKNOWN_SECS
+    def secs(self, about):
+        """How long such a run takes at most, as far as is known."""
+        return max(self.alike(about)[0], default=UNKNOWN_SECS)
 
 
 class Process:
     """A process of the program that does runs one after the other, its kernels compiled once."""
 
     def __init__(self, gosling, threads, log):
-        self.log = log.open("ab")
-        environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
-        self.child = subprocess.Popen(
-            [gosling, "serve-runs"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            env=environment,
-            start_new_session=True,
-        )
-        self.reports = queue.Queue()
-        threading.Thread(target=self.listen, daemon=True).start()
-
-    def listen(self):
-        for line in self.child.stdout:
-            try:
-                report = json.loads(line)
-            except ValueError:
-                # A driver may write to the output too.
-                continue
-            if isinstance(report, dict) and "Over" in report:
-                self.reports.put(report["Over"])
-        self.reports.put({"failure": {"kind": "Work", "message": "its process exited without an error message"}})
+        self.kept = Kept([gosling, "serve-runs"], log, threads)
 
     def run(self, folder, deadline, stopping):
         """Does the run of a folder. Its failure, or None; raises TimeoutError at the deadline."""
         order = {"Run": {"folder": str(folder), "until": None}}
-        self.child.stdin.write(json.dumps(order).encode() + b"\n")
-        self.child.stdin.flush()
-        while True:
-            if time.monotonic() > deadline or stopping.is_set():
-                raise TimeoutError
-            try:
-                return self.reports.get(timeout=0.2)["failure"]
-            except queue.Empty:
-                continue
+        try:
+            return self.kept.ask(order, lambda said: "Over" in said, deadline, stopping)["Over"]["failure"]
+        except Gone as gone:
+            return {"kind": "Work", "message": str(gone)}
 
     def end(self):
-        self.child.kill()
-        self.child.wait()
-        self.log.close()
+        self.kept.end()
 
 
 def outcome(folder):
@@ -198,6 +173,8 @@ class Engine:
     """Workers, each with a process on a device of its own."""
 
     def __init__(self, options, journal, units, models):
+        if not Path(options.gosling).is_file():
+            raise SystemExit(f"--gosling: there is no program {options.gosling}")
         self.options, self.journal, self.units = options, journal, units
         self.models = {model.name: model for model in models}
         self.lock, self.changed = threading.Lock(), threading.Condition()
@@ -229,7 +206,7 @@ class Engine:
                 worker.join()
         shutil.rmtree(self.scratch, ignore_errors=True)
         with self.changed:
-            return self.units.next_run(self.journal, set(self.failed)) is None
+            return next_run(self.units, self.journal, set(self.failed)) is None
 
     def left(self):
         return self.deadline - time.monotonic()
@@ -238,7 +215,7 @@ class Engine:
         """The next run; None when there is none, or no time for it."""
         with self.changed:
             while not self.stopping.is_set():
-                run = self.units.next_run(self.journal, self.busy | set(self.failed))
+                run = next_run(self.units, self.journal, self.busy | set(self.failed))
                 if run is not None:
                     if self.journal.secs(run.about) * 1.1 > self.left():
                         return None
@@ -265,10 +242,8 @@ class Engine:
                     if process is None:
                         log = Path(self.options.out) / f"process-{device.replace('(', '-').rstrip(')')}-{number}.txt"
                         process = Process(self.options.gosling, threads, log)
-                    try:
-                        failure = process.run(folder, self.deadline, self.stopping)
-                    except OSError as error:
-                        failure = {"kind": "Work", "message": str(error)}
+                    start = time.monotonic()
+                    failure = process.run(folder, self.deadline, self.stopping)
                     if failure is None or failure["kind"] == "Input":
                         break
                     # It may have left the device in any state.
@@ -299,8 +274,12 @@ class Engine:
         self.conclude(run, folder, failure, time.monotonic() - start, more)
 
     def conclude(self, run, folder, failure, secs, more=None):
+        try:
+            result = None if failure else whole_result(run, folder) | (more or {})
+        except (OSError, ValueError, KeyError, IndexError) as error:
+            failure = {"kind": "Work", "message": f"its files cannot be read, {error!r}"}
         if failure is None:
-            result = whole_result(run, folder) | (more or {}) | {"secs": round(secs, 2)}
+            result |= {"secs": round(secs, 2), "processes": self.options.jobs}
             self.journal.add(run, result)
             self.say(run, described(result))
         else:

@@ -401,12 +401,29 @@ class TimedUnit(Unit):
         return super().next_runs(journal, units)
 
 
-class ForgettingUnit:
+class Beside:
+    """What stands beside the rows: it has a name, a group, and the rows whose searches it needs."""
+
+    bases, method = (), "Base"
+
+    def is_begun(self, journal):
+        return False
+
+
+class ForgettingUnit(Beside):
     """What a row's state answers of the benchmarks that it was not tuned for."""
+
+    group = "forgetting"
 
     def __init__(self, base):
         self.base, self.plan, self.model, self.benchmark = base, base.plan, base.model, base.benchmark
-        self.name = base.row.name
+        self.name, self.bases, self.method = base.row.name, (base,), base.row.method
+
+    def n_left(self, journal, units):
+        """Trials and runs that are left; those of the search are the row's own."""
+        if self.base.scores(journal)[1] or self.base.rates(journal, units) is None:
+            return 0, self.plan.options.forgetting_seeds
+        return 0, sum(run not in journal for run in self.runs(journal, units))
 
     def runs(self, journal, units):
         rates = self.base.rates(journal, units)
@@ -421,11 +438,23 @@ class ForgettingUnit:
         return [run for run in self.runs(journal, units) if run not in journal]
 
 
-class ContextUnit:
+class ContextUnit(Beside):
     """Solved questions in front, as many as do best on the validation split, and the state after them."""
 
     def __init__(self, plan, model, benchmark):
         self.plan, self.model, self.benchmark = plan, model, benchmark
+
+    group, name = "context", "examples in front"
+
+    def is_begun(self, journal):
+        return any(run in journal for run in self.trials().values())
+
+    def n_left(self, journal, units):
+        """Trials and runs that are left."""
+        trials = sum(run not in journal for run in self.trials().values())
+        # The state after the examples comes once they are known; MMLU has others for each subject.
+        known = 1 if self.benchmark == "mmlu" else 2
+        return trials, known - sum(run in journal for run in self.tests(journal))
 
     def trials(self):
         return {n: self.plan.in_context(self.model, self.benchmark, n, "trial") for n in SHOTS}

@@ -4,16 +4,18 @@
     python3 benches/methods/study.py run --gosling target/release/gosling --device gpu --out study
     python3 benches/methods/study.py run --gpus 8 --guide rwkv7-guide-31m-f16.pth --budget 540 --out study
     python3 benches/methods/study.py run --rows question --gpus 1 --budget 3000 --models mini --out study
+    python3 benches/methods/study.py plan --gpus 1 --jobs 5 --rows controls adapters --out study
     python3 benches/methods/study.py cost --device gpu --guide rwkv7-guide-31m-f16.pth --out study
     python3 benches/methods/study.py write --out study
 
 `run` goes on where the journal in the output folder ends, and the most telling rows come first, so that it can
 be stopped at any time; runs are done by processes of the program that stay, one on each GPU, so that kernels
-are compiled once. Every method gets the same number of rate trials on the validation split (seed 0), on a
-grid that grows while its best point lies at an edge; the best rates are used with seeds 0 to 4 on the test
+are compiled once. A row that was begun is brought to its end, trials and seeds, before another one begins.
+`plan` says what is left of every row and how long it takes by what was measured, and does nothing. Every method gets the same
+number of rate trials on the validation split (seed 0), on a grid that grows while its best point lies at an edge; the best rates are used with seeds 0 to 4 on the test
 split. `--rows question` is the comparison of a state with adapters and with examples in front: parameters, time,
-memory, tokens, few examples, and what becomes of the benchmarks that were not tuned. `write` puts the tables between the markers of RESULTS.md; `tables` prints them, and reads
-several journals as one. Needs Python 3.9 and nothing else.
+memory, tokens, few examples, and what becomes of the benchmarks that were not tuned. `write` puts the tables between the
+markers of RESULTS.md; `tables` prints them, and reads several journals as one. Needs Python 3.9 and nothing else.
 """
 
 import argparse
@@ -24,11 +26,13 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parents[up]) for up in (0, 1)]
 
+import forecast  # noqa: E402
 import tables as written  # noqa: E402
 from engine import Engine, RunJournal  # noqa: E402
 from rows import BENCHMARKS, GROUPS, SETS, Model, Plan, Units, rows, wanted  # noqa: E402
+from weights import joined  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,8 +58,6 @@ def ron_device(text):
 def models(arguments):
     made = [Model("mini")] if "mini" in arguments.models else []
     if arguments.guide and "guide" in arguments.models:
-        if not Path(arguments.guide).is_file():
-            raise SystemExit(f"--guide: there is no file {arguments.guide}")
         made.append(Model("guide", Path(arguments.guide).resolve()))
     if not made:
         raise SystemExit("no model: --models mini, or --guide FILE")
@@ -87,6 +89,11 @@ def run(arguments):
     for message in sorted(set(engine.failed.values())):
         print(f"failed: {message}")
     print(f"{len(journal.entries)} runs in {journal.file}; {'all are done' if is_done else 'the same command goes on'}")
+
+
+def plan(arguments):
+    processes = (arguments.gpus or 1) * arguments.jobs
+    print("\n".join(forecast.lines(units(arguments), journals(arguments), processes, arguments.jobs)))
 
 
 def tables(arguments):
@@ -155,7 +162,7 @@ def cost(arguments):
 
 def parsed():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["run", "tables", "write", "cost"])
+    parser.add_argument("what", choices=["run", "plan", "tables", "write", "cost"])
     parser.add_argument("--gosling", default="target/release/gosling")
     parser.add_argument("--out", default="study", help="the folder of the journal")
     parser.add_argument("--more", nargs="*", default=[], help="folders whose journals are read too")
@@ -167,7 +174,7 @@ def parsed():
     where.add_argument("--keep", action="store_true", help="leave the folders of the runs where they are")
     what = parser.add_argument_group("what")
     what.add_argument("--models", nargs="+", default=["mini", "guide"], choices=["mini", "guide"])
-    what.add_argument("--guide", help="the file of the guide model; without it the mini model alone")
+    what.add_argument("--guide", help="the file of the guide model, or the folder of its parts; without it the mini model alone")
     what.add_argument("--benchmarks", nargs="+", default=BENCHMARKS, choices=BENCHMARKS)
     what.add_argument(
         "--rows", nargs="+", default=[],
@@ -189,12 +196,15 @@ def parsed():
     files.add_argument("--results", default=ROOT / "benches/RESULTS.md")
     arguments = parser.parse_args()
     arguments.started = time.monotonic()
+    if arguments.guide:
+        Path(arguments.out).mkdir(parents=True, exist_ok=True)
+        arguments.guide = str(joined(arguments.guide, Path(arguments.out)))
     return arguments
 
 
 def main():
     arguments = parsed()
-    {"run": run, "tables": show, "write": write, "cost": cost}[arguments.what](arguments)
+    {"run": run, "plan": plan, "tables": show, "write": write, "cost": cost}[arguments.what](arguments)
 
 
 if __name__ == "__main__":

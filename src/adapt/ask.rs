@@ -87,7 +87,7 @@ impl GuideQuestions<'_> {
                 let texts = match known.len() >= questions.len() && !known.is_empty() {
                     true => known,
                     false => {
-                        say("the guide answers")?;
+                        say(tr!("the guide answers"))?;
                         let texts = local.texts(self.prompts, &questions, &mut |_| alive())?;
                         for text in &texts {
                             folder.add_guide_text(text)?;
@@ -101,7 +101,7 @@ impl GuideQuestions<'_> {
                 let guide = HttpGuide::new(spec, self.solved)?;
                 let known = folder.guide_texts()?;
                 if known.len() < questions.len() {
-                    say(&format!("questions go to {}", guide.host()))?;
+                    say(&tr!("questions go to {}", guide.host()))?;
                     if let Some(first) = questions.first() {
                         say(&guide.probe(self.prompts, first)?)?;
                     }
@@ -122,21 +122,24 @@ impl GuideQuestions<'_> {
             }
         };
         let n_usable = texts.iter().filter(|text| !text.tokens.is_empty()).count();
-        say(&format!(
+        say(&tr!(
             "the guide has a text for {n_usable} of {} questions",
-            self.questions.len()
+            self.questions.len(),
+            n_usable
         ))?;
         if n_usable == 0 && self.needs_texts {
             let why = match notes.is_empty() {
-                true => "see guide.jsonl for what it wrote".to_owned(),
+                true => tr!("see guide.jsonl for what it wrote").to_owned(),
                 false => notes.join("; "),
             };
-            let reason = format!("none of its texts can be used: {why}");
+            let reason = tr!("none of its texts can be used: {why}", why);
             return Err(Error::spec("guide", reason));
         }
         if self.needs_shares && texts.iter().all(|text| text.shares.is_empty()) {
-            let reason = "it does not say how likely it finds each option, which Soft learns; \
-                          choose Local or SingleStep";
+            let reason = tr!(
+                "it does not say how likely it finds each option, which Soft learns; choose \
+                 Local or SingleStep"
+            );
             return Err(Error::spec("guide", reason));
         }
         Ok(Guide::new(texts, local))

@@ -53,7 +53,7 @@ pub struct Midway {
 /// # Errors
 /// [`Error::Io`] if it cannot be written.
 pub fn write(path: &Path, midway: &Midway) -> Result<()> {
-    let refuse = |reason: String| Error::input(path, "checkpoint", reason);
+    let refuse = |reason: String| Error::input(path, tr!("checkpoint"), reason);
     let header = Header {
         part: midway.part,
         spec: midway.spec.clone(),
@@ -91,10 +91,10 @@ pub fn read(path: &Path) -> Result<Option<Midway>> {
         return Ok(None);
     }
     let refuse = |reason: &str| {
-        let reason = format!("{reason}; remove it to start this part again");
-        Error::input(path, "checkpoint", reason)
+        let reason = tr!("{reason}; remove it to start this part again", reason);
+        Error::input(path, tr!("checkpoint"), reason)
     };
-    let too_long = || refuse("is too long for an adaptation");
+    let too_long = || refuse(tr!("is too long for an adaptation"));
     let length = std::fs::metadata(path)
         .map_err(|source| Error::io("open", path, source))?
         .len();
@@ -103,25 +103,27 @@ pub fn read(path: &Path) -> Result<Option<Midway>> {
     }
     let bytes = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
     let (_, metadata) =
-        SafeTensors::read_metadata(&bytes).map_err(|_| refuse("is not a safetensors file"))?;
+        SafeTensors::read_metadata(&bytes).map_err(|_| refuse(tr!("is not a safetensors file")))?;
     let metadata = metadata.metadata().as_ref();
     let said = |key: &str| metadata.and_then(|of| of.get(key));
     if said("format").map(String::as_str) != Some(FORMAT) {
-        return Err(refuse("is not a checkpoint of an adaptation"));
+        return Err(refuse(tr!("is not a checkpoint of an adaptation")));
     }
-    let header = said("header").ok_or_else(|| refuse("has no header"))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|_| refuse("is damaged"))?;
+    let header = said("header").ok_or_else(|| refuse(tr!("has no header")))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|_| refuse(tr!("is damaged")))?;
     let tensor = |name: &str| -> Result<Vec<f32>> {
-        let view = file.tensor(name).map_err(|_| refuse("lacks a tensor"))?;
+        let view = file
+            .tensor(name)
+            .map_err(|_| refuse(tr!("lacks a tensor")))?;
         if view.dtype() != Dtype::F32 {
-            return Err(refuse("has numbers of another type"));
+            return Err(refuse(tr!("has numbers of another type")));
         }
         let values = view.data().chunks_exact(4);
         Ok(values
             .map(|of| f32::from_le_bytes([of[0], of[1], of[2], of[3]]))
             .collect())
     };
-    let parsed: Header = ron::from_str(header).map_err(|_| refuse("has another header"))?;
+    let parsed: Header = ron::from_str(header).map_err(|_| refuse(tr!("has another header")))?;
     let values = StateValues {
         tensors: [tensor(NAMES[0])?, tensor(NAMES[1])?, tensor(NAMES[2])?],
         steps: parsed.steps,
@@ -129,7 +131,7 @@ pub fn read(path: &Path) -> Result<Option<Midway>> {
         drift: parsed.drift,
     };
     if said("sha256") != Some(&checksum(header, &values)) {
-        return Err(refuse("is damaged"));
+        return Err(refuse(tr!("is damaged")));
     }
     Ok(Some(Midway {
         part: parsed.part,

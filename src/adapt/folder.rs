@@ -139,8 +139,11 @@ impl Folder {
         if file.is_file() {
             let other: AdaptSpec = parse_ron(&read_text(&file)?, &file)?;
             if fingerprint(&other)? != fingerprint(spec)? {
-                let reason = "belongs to another adaptation; choose another folder, or use the same specification to continue it";
-                return Err(Error::input(&file, "spec", reason));
+                let reason = tr!(
+                    "belongs to another adaptation; choose another folder, or use the same \
+                     specification to continue it"
+                );
+                return Err(Error::input(&file, tr!("spec"), reason));
             }
         } else {
             let text = format!("// An adaptation of Gosling.\n{}\n", print_ron(spec)?);

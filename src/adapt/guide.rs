@@ -68,9 +68,9 @@ impl Unusable {
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Empty => "is empty",
-            Self::NoAnswer => "has no answer that can be read",
-            Self::TooLong => "is longer than an answer may be",
+            Self::Empty => tr!("is empty"),
+            Self::NoAnswer => tr!("has no answer that can be read"),
+            Self::TooLong => tr!("is longer than an answer may be"),
         }
     }
 }

@@ -102,7 +102,7 @@ impl Job<'_> {
         let Engine { model, device, .. } = self.engine;
         let base = States::new(model, device, self.base, 1)?;
         let questions = self.exam.questions();
-        tell(News::Phase("the base"))?;
+        tell(News::Phase(tr!("the base")))?;
         let start = Instant::now();
         // Its answers are needed by others, so that it is always scored.
         let of_base = self.mark_one(&base, tell)?;
@@ -117,7 +117,7 @@ impl Job<'_> {
             .find(|of| of.kind == Kind::Adapted)
             .map(Outcome::tokens);
         if self.spec.baselines.measure {
-            tell(News::Phase("what it is compared with"))?;
+            tell(News::Phase(tr!("what it is compared with")))?;
             let known: Vec<String> = outcomes.iter().map(|of| of.name.clone()).collect();
             let is_known = |name: &str| known.iter().any(|known| known == name);
             let baselines = Baselines {

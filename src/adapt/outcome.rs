@@ -120,22 +120,31 @@ pub fn verdict(outcomes: &[Outcome]) -> Option<Verdict> {
     let is_above = fixed > broken && p_value < MAX_P;
     // Without as many votes as its tokens buy nothing is at equal cost.
     let gains = is_above && !outcomes.iter().any(|of| of.is_capped);
-    let (own, other) = (adapted.accuracy().value(), best.accuracy().value());
+    let share = |of: &Outcome| format!("{:.3}", of.accuracy().value());
+    let (own, other) = (share(adapted), share(best));
     let sentence = if gains {
-        format!(
-            "adaptation gains: {own:.3} against {other:.3} of {}, at no more tokens, p {p_value:.2e}",
-            best.name
+        tr!(
+            "adaptation gains: {own} against {other} of {}, at no more tokens, p {p}",
+            best.name,
+            own,
+            other,
+            p = format_args!("{p_value:.2e}")
         )
     } else if is_above {
-        format!(
-            "no gain is claimed: {own:.3} against {other:.3} of {}, p {p_value:.2e}, but the \
-             adaptation's tokens buy more votes than baselines.max_votes",
-            best.name
+        tr!(
+            "no gain is claimed: {own} against {other} of {}, p {p}, but the adaptation's tokens buy more votes than baselines.max_votes",
+            best.name,
+            own,
+            other,
+            p = format_args!("{p_value:.2e}")
         )
     } else {
-        format!(
-            "no gain is shown: {own:.3} against {other:.3} of {}, at no more tokens, p {p_value:.2}",
-            best.name
+        tr!(
+            "no gain is shown: {own} against {other} of {}, at no more tokens, p {p}",
+            best.name,
+            own,
+            other,
+            p = format_args!("{p_value:.2}")
         )
     };
     Some(Verdict {

@@ -285,7 +285,9 @@ fn pick(weights: &[f32], mut left: f64) -> (usize, f64) {
 }
 
 fn no_numbers() -> Error {
-    Error::Device("the model's logits are not finite; a state that diverged can cause this".into())
+    Error::Device(
+        tr!("the model's logits are not finite; a state that diverged can cause this").into(),
+    )
 }
 
 #[cfg(test)]

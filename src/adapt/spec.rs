@@ -259,7 +259,7 @@ impl AdaptSpec {
             ..
         } = self.update;
         if !(learning_rate > 0.0 && learning_rate.is_finite()) {
-            return refuse("update.learning_rate", "must be above 0");
+            return refuse("update.learning_rate", tr!("must be above 0"));
         }
         for (field, n) in [
             ("update.batch", batch),
@@ -268,19 +268,19 @@ impl AdaptSpec {
             ("baselines.max_votes", self.baselines.max_votes),
         ] {
             if n == 0 {
-                return refuse(field, "must be at least 1");
+                return refuse(field, tr!("must be at least 1"));
             }
         }
         let temperature = self.temperature();
         if !(temperature > 0.0 && temperature.is_finite()) {
-            return refuse("update.temperature", "must be above 0");
+            return refuse("update.temperature", tr!("must be above 0"));
         }
         if self
             .update
             .clip_norm
             .is_some_and(|norm| norm.is_nan() || norm <= 0.0)
         {
-            return refuse("update.clip_norm", "must be above 0, or None");
+            return refuse("update.clip_norm", tr!("must be above 0, or None"));
         }
         let StopSpec {
             budget_tokens,
@@ -294,33 +294,34 @@ impl AdaptSpec {
             ("stops.max_drift", max_drift),
         ] {
             if most.is_some_and(|most| most.is_nan() || most <= 0.0) {
-                return refuse(field, "must be above 0, or None");
+                return refuse(field, tr!("must be above 0, or None"));
             }
         }
         if self.stops.guide_calls == Some(0) && self.objective.is_guided() {
-            return refuse("stops.guide_calls", "must be at least 1, or None");
+            return refuse("stops.guide_calls", tr!("must be at least 1, or None"));
         }
         if self.task.max_new_tokens == Some(0) {
-            return refuse("task.max_new_tokens", "must be at least 1");
+            return refuse("task.max_new_tokens", tr!("must be at least 1"));
         }
         if self.objective.compares_answers() && group < 2 {
             return refuse(
                 "update.group",
-                "must be at least 2, since the objective compares answers",
+                tr!("must be at least 2, since the objective compares answers"),
             );
         }
         if self.mode == Mode::Pool && self.task.pool == self.task.split {
-            let reason = "is the split that is scored; choose another split, or the mode Shared";
+            let reason =
+                tr!("is the split that is scored; choose another split, or the mode Shared");
             return refuse("task.pool", reason);
         }
         self.objective.check(self.mode, self.task.benchmark)?;
         match (&self.guide, self.objective.is_guided()) {
             (None, true) => refuse(
                 "guide",
-                "is None, but the objective needs a guide; choose Local, Http or Recorded",
+                tr!("is None, but the objective needs a guide; choose Local, Http or Recorded"),
             ),
             (Some(guide), true) => guide.check(&self.objective, self.task.benchmark),
-            (Some(_), false) => refuse("guide", "is not used by the objective; choose None"),
+            (Some(_), false) => refuse("guide", tr!("is not used by the objective; choose None")),
             (None, false) => Ok(()),
         }
     }

@@ -101,8 +101,10 @@ impl States {
     pub fn new(model: &Model, device: &Device, base: &Tuned, n: usize) -> Result<Self> {
         base.check_fits(model.config())?;
         if base.lora.is_some() {
-            let reason = "is of a LoRA run, whose adapters are not applied here; merge them into \
-                          the model first (gosling export RUN --to merged)";
+            let reason = tr!(
+                "is of a LoRA run, whose adapters are not applied here; merge them into the \
+                 model first (gosling export RUN --to merged)"
+            );
             return Err(Error::spec("state", reason));
         }
         let config = model.config().clone();
@@ -363,7 +365,11 @@ impl States {
         let has = values.tensors.iter().map(Vec::len);
         if has.clone().any(|len| len != wanted) || values.steps.len() != self.len() {
             let has: Vec<usize> = has.collect();
-            let reason = format!("has {has:?} numbers, {wanted} each are needed");
+            let reason = tr!(
+                "has {has} numbers, {wanted} each are needed",
+                has = format_args!("{has:?}"),
+                wanted
+            );
             return Err(Error::spec("checkpoint", reason));
         }
         let [value, first, second] = values

@@ -41,7 +41,7 @@ pub fn compare_groups(
     rule: Rule,
 ) -> Result<GroupComparison> {
     let (Some(first), false) = (before.first(), after.is_empty()) else {
-        return Err(Error::spec("comparison", "a group has no evaluations"));
+        return Err(Error::spec("comparison", tr!("a group has no evaluations")));
     };
     let mut figure = "";
     for other in before.iter().chain(after) {

@@ -117,7 +117,7 @@ fn likeliest(values: impl Iterator<Item = f64>) -> Option<usize> {
 }
 
 fn wrong_task(item: &Item) -> Error {
-    let reason = format!("item {} belongs to another benchmark", item.id);
+    let reason = tr!("item {} belongs to another benchmark", item.id);
     Error::spec("evaluation.benchmark", reason)
 }
 

@@ -121,15 +121,24 @@ impl FewShot {
         let solved = match order {
             FewShotOrder::First => first(n)?,
             FewShotOrder::Drawn if has_subjects => {
-                let reason = "lm-evaluation-harness takes the first of each subject for MMLU";
+                let reason = tr!("lm-evaluation-harness takes the first of each subject for MMLU");
                 return Err(Error::spec("evaluation.few_shot_order", reason));
             }
             FewShotOrder::Drawn => first(usize::MAX)?,
         };
         let has = fewest_of_a_subject(&solved);
         if has < n {
-            let of_each = if has_subjects { " of a subject" } else { "" };
-            let reason = format!("there are {has} solved questions{of_each}, asked for {n}");
+            let of_each = if has_subjects {
+                tr!(" of a subject")
+            } else {
+                ""
+            };
+            let reason = tr!(
+                "there are {has} solved questions{of_each}, asked for {n}",
+                has,
+                of_each,
+                n
+            );
             return Err(Error::spec("evaluation.few_shot", reason));
         }
         Ok(match order {

@@ -224,8 +224,12 @@ fn batch_len(sizes: impl Iterator<Item = (usize, usize)>, room: BatchRoom) -> us
 
 fn read_floats(tensor: Tensor<1>) -> Result<Vec<f32>> {
     let data = tensor.into_data();
-    data.try_to_vec()
-        .map_err(|error| Error::Device(format!("values could not be read back: {error:?}")))
+    data.try_to_vec().map_err(|error| {
+        Error::Device(tr!(
+            "values could not be read back: {error}",
+            error = format_args!("{error:?}")
+        ))
+    })
 }
 
 fn read_ints(tensor: Tensor<2, Int>) -> Result<Vec<u32>> {

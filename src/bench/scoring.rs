@@ -53,28 +53,38 @@ pub fn evaluate(
     progress: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Evaluation> {
     if set.items.is_empty() {
-        return Err(Error::spec("evaluation", "there are no items to score"));
+        return Err(Error::spec(
+            "evaluation",
+            tr!("there are no items to score"),
+        ));
     }
     let solved = options.few_shot_of(&set.items);
     let few_shot = solved.iter().map(Vec::len).max().unwrap_or(0);
     let items = set.items.iter().zip(&solved);
     let prompted = items.map(|(item, solved)| PromptedItem::new(item, solved, tokenizer, options));
     let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
+    let mut first_too_long = None;
     for prompted in prompted {
         match (options.context_length, prompted.n_tokens(options)) {
-            (Some(most), n_tokens) if n_tokens > most => left_out.push(LeftOut {
-                id: prompted.item.id.clone(),
-                reason: format!("{n_tokens} tokens with its answer, the context has {most}"),
-            }),
+            (Some(most), n_tokens) if n_tokens > most => {
+                first_too_long.get_or_insert((&prompted.item.id, n_tokens, most));
+                left_out.push(LeftOut {
+                    id: prompted.item.id.clone(),
+                    // In the file of an evaluation, and so in English.
+                    reason: format!("{n_tokens} tokens with its answer, the context has {most}"),
+                });
+            }
             (Some(_) | None, _) => fitting.push(prompted),
         }
     }
-    if let (true, Some(first)) = (fitting.is_empty(), left_out.first()) {
-        let reason = format!(
-            "none of the {} items fits; {} has {}",
+    if let (true, Some((id, n_tokens, most))) = (fitting.is_empty(), first_too_long) {
+        let reason = tr!(
+            "none of the {} items fits; {id} has {n_tokens} tokens with its answer, the context \
+             has {most}",
             left_out.len(),
-            first.id,
-            first.reason
+            id,
+            n_tokens,
+            most
         );
         return Err(Error::spec("evaluation.context_length", reason));
     }
@@ -267,8 +277,10 @@ fn check_count(got: usize, expected: usize) -> Result<()> {
     if got == expected {
         return Ok(());
     }
-    Err(Error::Device(format!(
-        "{got} replies came for {expected} requests"
+    Err(Error::Device(tr!(
+        "{got} replies came for {expected} requests",
+        got,
+        expected
     )))
 }
 

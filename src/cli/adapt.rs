@@ -2,6 +2,7 @@
 //! answers, and is compared with what the same tokens buy without that.
 
 mod load;
+mod many;
 mod over;
 mod table;
 mod tell;
@@ -22,12 +23,11 @@ use crate::adapt::states::States;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::DeviceChoice;
-use crate::persist::json_lines::read_lines;
 use crate::persist::spec_file::{parse_ron, print_ron, read_text, set_field};
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec};
 use crate::report::TableFormat;
 use crate::tuning::states::state_file::Metadata;
-use load::{Loaded, Task, load_model};
+use load::{KeptModels, Loaded, Task, load_model};
 use over::{CHOSEN, choose, over};
 use tell::AdaptProgress;
 
@@ -59,8 +59,10 @@ pub struct AdaptArguments {
     /// folder in adaptations, named after the name and the specification.
     #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Run every adaptation of a file, one after the other. Each line is an object:
-    /// {"preset": "NAME", "set": ["PATH=VALUE"], "out": "FOLDER"}.
+    /// Run every adaptation of a file, one after the other in one process, and print a line
+    /// of JSON for each. Each line is an object:
+    /// {"preset": "NAME", "set": ["PATH=VALUE"], "out": "FOLDER"}; - reads them from standard
+    /// input as they come.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["spec", "out", "print_spec"])]
     many: Option<PathBuf>,
     /// Run every combination of the values, as in update.learning_rate=0.05,0.1; can be
@@ -98,7 +100,7 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(path) = &arguments.many {
-        return many(arguments, path);
+        return many::many(arguments, path);
     }
     let spec = arguments.spec()?;
     if arguments.print_spec {
@@ -121,7 +123,10 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
         teller.end_with_input();
     }
     let done = match is_one_of_many {
-        false => adapt(&spec, &Folder::open(&path, &spec)?, &mut teller),
+        false => {
+            let folder = Folder::open(&path, &spec)?;
+            adapt(&spec, &folder, &mut teller, &mut KeptModels::default())
+        }
         true => sweep(&spec, arguments, &path, &mut teller),
     };
     match done {
@@ -160,9 +165,13 @@ fn sweep(
     teller: &mut AdaptProgress,
 ) -> Result<()> {
     let all = &arguments.over;
+    let mut kept = KeptModels::default();
+    let mut one = |spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress| {
+        adapt(spec, folder, teller, &mut kept)
+    };
     let table = match arguments.choose {
-        false => over(spec, all, path, teller, &mut adapt)?,
-        true => choose(spec, all, path, teller, &mut adapt)?,
+        false => over(spec, all, path, teller, &mut one)?,
+        true => choose(spec, all, path, teller, &mut one)?,
     };
     table::write_lines(&table, &path.join("over.jsonl"))?;
     table::write_all(&table, path, "over")?;
@@ -179,56 +188,6 @@ fn sweep(
         );
     }
     Ok(())
-}
-
-/// One of many adaptations.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OneOfMany {
-    preset: String,
-    #[serde(default)]
-    set: Vec<String>,
-    out: PathBuf,
-}
-
-/// Does all that a file says; what is wrong with one keeps no other from being
-/// done. Prints a line of JSON for each that has ended.
-fn many(arguments: &AdaptArguments, path: &Path) -> Result<ExitCode> {
-    let all: Vec<OneOfMany> = read_lines(path)?;
-    if all.is_empty() {
-        return Err(Error::input(
-            path,
-            "file",
-            tr!("lists no adaptation; write one JSON object per line"),
-        ));
-    }
-    let mut teller = AdaptProgress::new(arguments.quiet, true, interrupts()?);
-    for one in all {
-        let done = one.spec(arguments).and_then(|spec| {
-            spec.check()?;
-            adapt(&spec, &Folder::open(&one.out, &spec)?, &mut teller)
-        });
-        teller.clear();
-        if let Err(Error::Stopped) = done {
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-        let error = done.err().map(|error| error.to_string());
-        println!("{}", serde_json::json!({"out": one.out, "error": error}));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-impl OneOfMany {
-    fn spec(&self, arguments: &AdaptArguments) -> Result<AdaptSpec> {
-        let mut spec = preset(&self.preset)?;
-        if let Some(device) = arguments.device {
-            spec.device = device;
-        }
-        for assignment in &self.set {
-            set_field(&mut spec, assignment)?;
-        }
-        Ok(spec)
-    }
 }
 
 impl AdaptArguments {
@@ -253,12 +212,32 @@ impl AdaptArguments {
     }
 }
 
-fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Result<()> {
+/// Adapts, with models that the adaptation before may have left on the device. After an
+/// error none is left: the device may be in any state.
+fn adapt(
+    spec: &AdaptSpec,
+    folder: &Folder,
+    teller: &mut AdaptProgress,
+    kept: &mut KeptModels,
+) -> Result<()> {
+    let done = adapt_with(spec, folder, teller, kept);
+    if done.is_err() {
+        kept.let_go();
+    }
+    done
+}
+
+fn adapt_with(
+    spec: &AdaptSpec,
+    folder: &Folder,
+    teller: &mut AdaptProgress,
+    kept: &mut KeptModels,
+) -> Result<()> {
     let state = match &spec.base {
         Base::Zero => None,
         Base::File(path) => Some(path.as_path()),
     };
-    let loaded = load_model(&spec.model, spec.device, state, None)?;
+    let loaded = load_model(&spec.model, spec.device, state, None, kept)?;
     teller.say(&format!("{}, {}", loaded.file, loaded.device.description));
     let task = Task::load(&spec.task, &loaded.tokenizer, spec.baselines.examples)?;
     let exam = task.exam(&loaded.tokenizer);
@@ -270,7 +249,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Resul
         Mode::Pool => &pool,
         Mode::Item | Mode::Shared => &scored,
     };
-    let other = local_model(spec, &loaded)?;
+    let other = local_model(spec, &loaded, kept)?;
     let asking = GuideQuestions {
         prompts: &prompts,
         questions,
@@ -351,7 +330,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Resul
 }
 
 /// The model of a local guide, where it is not the one that is adapted.
-fn local_model(spec: &AdaptSpec, loaded: &Loaded) -> Result<Option<Loaded>> {
+fn local_model(spec: &AdaptSpec, loaded: &Loaded, kept: &mut KeptModels) -> Result<Option<Loaded>> {
     let Some(GuideSpec::Local {
         checkpoint, state, ..
     }) = &spec.guide
@@ -362,7 +341,8 @@ fn local_model(spec: &AdaptSpec, loaded: &Loaded) -> Result<Option<Loaded>> {
         checkpoint: checkpoint.clone(),
         ..spec.model.clone()
     };
-    let other = load_model(&model, spec.device, state.as_deref(), Some(&loaded.device))?;
+    let (device, state) = (Some(&loaded.device), state.as_deref());
+    let other = load_model(&model, spec.device, state, device, kept)?;
     if other.tokenizer.fingerprint() != loaded.tokenizer.fingerprint() {
         let reason = tr!(
             "has a different vocabulary than the adapted model; serve the guide with its own program and use Http"

@@ -1,5 +1,5 @@
 //! `gosling export`: a tuned state or adapters for another program, a model with the
-//! official names, or the numbers of runs for TensorBoard.
+//! official names, or the numbers of runs for TensorBoard and wandb.
 
 mod fold;
 mod lora;
@@ -39,11 +39,11 @@ pub struct ExportArguments {
     /// rmpack (the RWKV app), vllm (a .pth with its manifest), s0 (a folder as s0-tuning has them)
     /// or safetensors (Gosling). Of a LoRA run: peft or peft-fla (a folder of Hugging Face PEFT,
     /// with the official names of modules or with fla's), rwkv-peft (a .pth) or merged (the
-    /// model with the adapters in it, .pth or .safetensors). tensorboard: the numbers of a
-    /// run or of a folder of runs.
+    /// model with the adapters in it, .pth or .safetensors). tensorboard or wandb: the numbers
+    /// of a run or of a folder of runs, as event files or as offline runs for `wandb sync`.
     #[arg(long)]
     to: Destination,
-    /// The file to write; the folder of event files for tensorboard.
+    /// The file to write; for tensorboard and wandb the folder that gets one for each run.
     #[arg(short, long)]
     output: PathBuf,
     /// Write bfloat16: half the size, 8 bits of mantissa; for pth, merged, and for models.
@@ -86,7 +86,7 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     match arguments.to {
         Destination::State(to) => export_state(arguments, to),
         Destination::Adapters(to) => export_adapters(arguments, to),
-        Destination::Numbers => export_numbers(arguments),
+        Destination::Numbers(to) => export_numbers(arguments, to),
     }
 }
 
@@ -216,19 +216,19 @@ fn export_model(arguments: &ExportArguments, model: &Path) -> Result<()> {
             | ExportFormat::S0Folder,
         )
         | Destination::Adapters(_)
-        | Destination::Numbers => {
+        | Destination::Numbers(_) => {
             let reason = tr!("a model is written as pth or safetensors; st and bin are for states");
             return Err(Error::spec("--to", reason));
         }
     };
     if arguments.alpha != 1.0 || arguments.orientation.is_some() {
         let reason = tr!("only apply to states");
-        return Err(Error::spec("--alpha and --orientation", reason));
+        return Err(Error::spec(tr!("--alpha and --orientation"), reason));
     }
     let output = &arguments.output;
     if output.exists() && !arguments.force {
         let reason = tr!("exists already; choose another name or overwrite it (--force)");
-        return Err(Error::input(output, "path", reason));
+        return Err(Error::input(output, tr!("path"), reason));
     }
     let checkpoint = Checkpoint::open(model)?;
     let narrow = arguments.bf16.then_some(TensorDType::BF16);

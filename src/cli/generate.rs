@@ -148,7 +148,7 @@ impl GenerateArguments {
         let mut prompt = Vec::new();
         stdin()
             .read_to_end(&mut prompt)
-            .map_err(|source| Error::io("read", "the standard input", source))?;
+            .map_err(|source| Error::io("read", tr!("the standard input"), source))?;
         // Windows puts a mark in front, and some of its programs write UTF-16.
         Ok(as_utf8(&prompt).into_owned())
     }

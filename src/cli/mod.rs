@@ -20,6 +20,7 @@ mod help;
 mod import;
 mod inspect;
 mod leading_token;
+mod many;
 mod mix;
 mod model_arguments;
 mod model_choice;
@@ -212,7 +213,7 @@ pub(crate) use serve::reads_request;
 
 /// The program that is running, whose processes do the runs.
 fn this_program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(|source| Error::io("find", "the running program", source))
+    std::env::current_exe().map_err(|source| Error::io("find", tr!("the running program"), source))
 }
 
 /// A path as a shell takes it.

@@ -86,7 +86,7 @@ impl ModelChoice {
                     "the state was tuned for {}, which is missing; name its file with --model",
                     path.display()
                 );
-                return Err(Error::input(state.0, "base model", reason));
+                return Err(Error::input(state.0, tr!("base model"), reason));
             }
             choice.model = Some(path);
         }

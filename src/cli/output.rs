@@ -45,13 +45,16 @@ macro_rules! eprintln {
 
 /// Writes to the output at once, unless something was lost before.
 pub(super) fn write(text: Arguments<'_>) {
+    write_bytes(text.to_string().as_bytes());
+}
+
+/// The same with bytes that are no text.
+pub(super) fn write_bytes(bytes: &[u8]) {
     if LOST.get().is_some() {
         return;
     }
     let mut stdout = stdout().lock();
-    let written = stdout
-        .write_all(text.to_string().as_bytes())
-        .and_then(|()| stdout.flush());
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
     if let Err(error) = written {
         // Another thread's loss is as good.
         let _ = LOST.set(error);

@@ -109,7 +109,7 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
         let front: Vec<u32> = front
             .into_iter()
             .take(arguments.shots)
-            .flat_map(|it| it.tokens)
+            .flat_map(|it| it.tokens.to_vec())
             .collect();
         let behind: Vec<Example> = examples.iter().map(|it| behind(&front, it)).collect();
         let name = format!("untuned, {} examples in front", arguments.shots);
@@ -229,7 +229,7 @@ mod tests {
     fn what_stands_in_front_is_not_counted() {
         let example = Example::new(vec![1, 2], vec![3]);
         let behind = behind(&[7, 8], &example);
-        assert_eq!(behind.tokens, [7, 8, 1, 2, 3]);
+        assert_eq!(*behind.tokens, [7, 8, 1, 2, 3]);
         let counted = behind.counted(LossOn::Answer);
         assert_eq!((counted.len(), counted[0].clone()), (1, 4..5));
     }

@@ -143,7 +143,21 @@ fn status_line(store: &RunStore, run: Option<&RunId>) -> Option<String> {
             total
         ));
     }
+    if let Some(scoring) = store.scoring.as_ref().filter(|scoring| scoring.is_on) {
+        return Some(scoring_line(tr!("tuned"), scoring.share(), ""));
+    }
     run_line(store.get(run?)?)
+}
+
+fn scoring_line(what: &str, share: f64, left: &str) -> String {
+    let bar = bar(share as f32);
+    tr!(
+        "scoring, {what} {bar} {}%{left}",
+        format_args!("{:.0}", 100.0 * share),
+        what,
+        bar,
+        left
+    )
 }
 
 fn run_line(run: &Run) -> Option<String> {
@@ -168,15 +182,8 @@ fn run_line(run: &Run) -> Option<String> {
                 EvaluationPhase::FewShot => tr!("untuned, few-shot"),
                 EvaluationPhase::After => tr!("tuned"),
             };
-            let share = done as f32 / total.max(1) as f32;
-            let bar = bar(share);
-            Some(tr!(
-                "scoring, {what} {bar} {}%{left}",
-                format_args!("{:.0}", 100.0 * share),
-                what,
-                bar,
-                left
-            ))
+            let share = done as f64 / total.max(1) as f64;
+            Some(scoring_line(what, share, &left))
         }
         RunStatus::Finished
         | RunStatus::StoppedEarly { .. }

@@ -1,6 +1,6 @@
 //! Builds the specification of a run from arguments.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -64,16 +64,45 @@ pub(super) struct ChosenSpec {
     pub origin: String,
 }
 
+/// What a specification is made from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Begin<'a> {
+    /// A RON file.
+    File(&'a Path),
+    /// A preset that ships with the program.
+    Preset(&'a str),
+}
+
 impl SpecArguments {
     /// Reads the specification and makes the changes.
     ///
     /// # Errors
     /// What is wrong with the file or with a change, and where.
     pub fn spec(&self, steps: &StepOptions) -> Result<ChosenSpec> {
-        let (mut spec, origin) = match (&self.run, &self.preset) {
-            (Some(path), _) => (read_spec(path)?, shown(path).to_string()),
-            (None, Some(name)) => (preset(name)?, tr!("preset {name}", name)),
-            (None, None) => self.by_device()?,
+        self.spec_of(steps, None, None, &[])
+    }
+
+    /// The same for one of many runs, which may `begin` with something else, has a name
+    /// of its own and changes `more` fields, after all others.
+    ///
+    /// # Errors
+    /// As [`Self::spec`].
+    pub fn spec_of(
+        &self,
+        steps: &StepOptions,
+        begin: Option<Begin<'_>>,
+        own_name: Option<&str>,
+        more: &[String],
+    ) -> Result<ChosenSpec> {
+        let own = match (&self.run, &self.preset) {
+            (Some(path), _) => Some(Begin::File(path)),
+            (None, Some(name)) => Some(Begin::Preset(name)),
+            (None, None) => None,
+        };
+        let (mut spec, origin) = match begin.or(own) {
+            Some(Begin::File(path)) => (read_spec(path)?, shown(path).to_string()),
+            Some(Begin::Preset(name)) => (preset(name)?, tr!("preset {name}", name)),
+            None => self.by_device()?,
         };
         if let Some(device) = self.device {
             spec.device = device;
@@ -91,10 +120,10 @@ impl SpecArguments {
         for change in changes {
             set_field(&mut spec, &change.assignment())?;
         }
-        if let Some(name) = &self.name {
-            spec.name.clone_from(name);
+        if let Some(name) = own_name.or(self.name.as_deref()) {
+            name.clone_into(&mut spec.name);
         }
-        for assignment in &self.set {
+        for assignment in self.set.iter().chain(more) {
             set_field(&mut spec, assignment)?;
         }
         spec.check()?;

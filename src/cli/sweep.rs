@@ -50,8 +50,8 @@ pub struct SweepArguments {
     /// With --resume: retry failed runs.
     #[arg(long, requires = "resume")]
     retry: bool,
-    /// Number of parallel runs, each in its own process. On one GPU they take turns,
-    /// and 1 is best.
+    /// Number of parallel runs, each in its own process, which is kept for the runs that
+    /// follow. On one GPU they take turns, and 1 is best.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS as i64))]
     jobs: u16,
     /// The folder that holds the runs' folders.

@@ -1,5 +1,6 @@
 //! `gosling tune`: a run from its specification to its state.
 
+mod many;
 mod report;
 
 use std::path::PathBuf;
@@ -49,6 +50,12 @@ pub struct TuneArguments {
     /// from a state of other weights. The run records this.
     #[arg(long)]
     accept_changes: bool,
+    /// Tune every run of a file, one after the other in one process, and print a line of
+    /// JSON for each. Each line is an object: {"preset": "NAME", "set": ["PATH=VALUE"]}, also
+    /// with "spec", "name", "runs" and "score": ["arc"]; - reads them from standard input
+    /// as they come.
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["resume", "print_spec", "fit"])]
+    many: Option<PathBuf>,
     /// Print the specification and exit.
     #[arg(long, conflicts_with = "resume")]
     print_spec: bool,
@@ -67,6 +74,9 @@ pub struct TuneArguments {
 /// Bad input: what it is, and where.
 pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
     arguments.memory.apply();
+    if let Some(path) = &arguments.many {
+        return many::many(arguments, path);
+    }
     let mut store = RunStore::default();
     let mut progress = Progress::new(arguments.quiet);
     let command = match &arguments.resume {

@@ -1,31 +1,34 @@
 //! `gosling watch`: runs of another machine, over SSH and without a port, as lines on the
-//! output and, if wanted, as folders that a window on this machine shows.
+//! output and, if wanted, as folders that a window on this machine shows; and requests to
+//! them.
 
+mod answering;
+mod incoming;
 mod lines;
+mod link;
 mod mirror;
 mod place;
 mod protocol;
+mod requests;
 mod serve;
 
-use std::env;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use self::lines::Lines;
+use self::link::{Link, Next, Received};
 use self::mirror::Mirror;
 use self::place::RunsPlace;
-use self::protocol::{MAX_LINE_BYTES, Message, VERSION};
-use crate::error::{Error, Result};
+use self::requests::{FetchArguments, RequestArguments, ask};
+use crate::error::Result;
 use crate::format::Visible;
-use crate::shell::{Shell, without_console};
 
 pub(super) use self::serve::{ServeEventsArguments, serve};
 
-/// The program that reaches another machine, if it is not `ssh`.
-const SSH: &str = "GOSLING_SSH";
+/// How often is looked for what a window asks.
+const TICK: Duration = Duration::from_millis(300);
 
 /// Which runs, and where they go.
 #[derive(Args)]
@@ -34,109 +37,58 @@ pub(super) struct WatchArguments {
     /// me@server:project/runs; or a folder of this machine.
     place: String,
     /// Also keep the runs in this folder, for `gosling window --runs FOLDER`: their
-    /// settings and numbers, not their states.
-    #[arg(long, value_name = "FOLDER")]
+    /// settings and numbers, and their states once the window exports them.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "request")]
     into: Option<PathBuf>,
     /// The program on the other machine.
     #[arg(long, value_name = "PROGRAM", default_value = "gosling")]
     program: String,
     /// Exit when every run has ended.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "request")]
     until_over: bool,
+    #[command(flatten)]
+    requests: RequestArguments,
+    #[command(flatten)]
+    fetch: FetchArguments,
 }
 
-/// Follows the runs until the connection ends, or every run is over if that was asked for.
+/// Follows the runs until the connection ends, or every run is over if that was asked for;
+/// or asks something of one.
 ///
 /// # Errors
 /// A place that is none, a machine that is not reached or has no Gosling, and what it
-/// sends if that cannot be used.
+/// sends if that cannot be used; a request that was not done.
 pub(super) fn run(arguments: &WatchArguments) -> Result<()> {
     let place: RunsPlace = arguments.place.parse()?;
+    if let Some(asked) = arguments.requests.asked() {
+        return ask(&asked, &place, &arguments.program, &arguments.fetch);
+    }
     let mut mirror = arguments.into.clone().map(Mirror::new).transpose()?;
-    let mut child = start(&place, &arguments.program)?;
-    let Some(output) = child.stdout.take() else {
-        return Err(lost(&place, tr!("it has no output")));
-    };
-    let mut reader = BufReader::new(output);
-    let (mut lines, mut bytes, mut has_begun) = (Lines::default(), Vec::new(), false);
+    let mut link = Link::open(&place, &arguments.program, false)?;
+    let (mut lines, mut looked) = (Lines::default(), Instant::now());
     loop {
-        bytes.clear();
-        let mut line = reader.by_ref().take(MAX_LINE_BYTES);
-        let read = line.read_until(b'\n', &mut bytes);
-        match read {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) => return Err(lost(&place, &error.to_string())),
-        }
-        let Ok(message) = serde_json::from_slice::<Message>(&bytes) else {
-            // What a login prints is no message.
-            if has_begun {
-                return Err(lost(&place, tr!("its output cannot be read")));
+        match link.next(TICK)? {
+            Next::Ended => return Ok(()),
+            Next::Nothing => {}
+            Next::Received(received) => {
+                if let Received::Message(message) = &received {
+                    for line in lines.take(message) {
+                        println!("{}", Visible(line));
+                    }
+                }
+                if let Some(mirror) = &mut mirror {
+                    mirror.take(&received)?;
+                }
             }
-            continue;
-        };
-        if let Message::Hello { version, .. } = message
-            && version != VERSION
+        }
+        if let Some(mirror) = &mut mirror
+            && looked.elapsed() >= TICK
         {
-            let reason = tr!(
-                "its Gosling uses another version of the protocol; install the same version on both machines"
-            );
-            return Err(lost(&place, reason));
-        }
-        has_begun = true;
-        message.check().map_err(|reason| lost(&place, &reason))?;
-        for line in lines.take(&message) {
-            println!("{}", Visible(line));
-        }
-        if let Some(mirror) = &mut mirror {
-            mirror.take(&message)?;
+            mirror.pass_on(&mut link)?;
+            looked = Instant::now();
         }
         if super::output::is_lost() || (arguments.until_over && lines.are_over()) {
-            let _ = child.kill();
-            let _ = child.wait();
             return Ok(());
         }
     }
-    let status = child
-        .wait()
-        .map_err(|error| lost(&place, &error.to_string()))?;
-    match (status.success(), has_begun) {
-        (true, true) => Ok(()),
-        (_, true) => Err(lost(&place, tr!("the connection ended"))),
-        (_, false) => {
-            let reason = tr!(
-                "it did not answer ({status}); is Gosling installed there? See --program",
-                status
-            );
-            Err(lost(&place, &reason))
-        }
-    }
-}
-
-fn lost(place: &RunsPlace, reason: &str) -> Error {
-    Error::input(place.to_string(), "watch", reason)
-}
-
-/// The process that serves the events, here or there. It ends where its input does, and
-/// so where this one does.
-fn start(place: &RunsPlace, program: &str) -> Result<Child> {
-    let mut command = match place {
-        RunsPlace::Here(folder) => {
-            let mut command = Command::new(super::this_program()?);
-            without_console(&mut command);
-            command.arg("serve-events").arg(folder);
-            command
-        }
-        RunsPlace::There { host, folder } => {
-            let ssh = env::var_os(SSH).filter(|ssh| !ssh.is_empty());
-            let mut command = Command::new(ssh.unwrap_or_else(|| "ssh".into()));
-            // It may ask for a password, and so keeps its console. The other side's shell reads it as one text.
-            let order = format!("{program} serve-events {}", Shell::Posix.quoted(folder));
-            command.args(["-T", host.as_str(), &order]);
-            command
-        }
-    };
-    let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let name = command.get_program().to_string_lossy().into_owned();
-    started.map_err(|error| Error::io("start", name, error))
 }

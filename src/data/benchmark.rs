@@ -70,19 +70,28 @@ impl Benchmark {
     pub(super) fn published_at(self) -> &'static str {
         match self {
             Self::Gsm8k => {
-                "github.com/openai/grade-school-math (grade_school_math/data), and the Hugging Face \
-                 data set openai/gsm8k (main)"
+                tr!(
+                    "github.com/openai/grade-school-math (grade_school_math/data), and the \
+                     Hugging Face data set openai/gsm8k (main)"
+                )
             }
             Self::Arc => {
-                "allenai.org/data/arc (ARC-V1-Feb2018-2, ARC-Challenge), and the Hugging Face data \
-                 set allenai/ai2_arc (ARC-Challenge)"
+                tr!(
+                    "allenai.org/data/arc (ARC-V1-Feb2018-2, ARC-Challenge), and the Hugging \
+                     Face data set allenai/ai2_arc (ARC-Challenge)"
+                )
             }
             Self::Mmlu => {
-                "github.com/hendrycks/test (data.tar), and the Hugging Face data set cais/mmlu (all)"
+                tr!(
+                    "github.com/hendrycks/test (data.tar), and the Hugging Face data set \
+                     cais/mmlu (all)"
+                )
             }
             Self::WinoGrande => {
-                "winogrande.allenai.org (winogrande_1.1), and the Hugging Face data set \
-                 allenai/winogrande (winogrande_xl)"
+                tr!(
+                    "winogrande.allenai.org (winogrande_1.1), and the Hugging Face data set \
+                     allenai/winogrande (winogrande_xl)"
+                )
             }
         }
     }
@@ -205,8 +214,13 @@ fn by_name<T: Copy>(
         .filter(|(distance, _)| *distance <= 3);
     let names = names.join(", ");
     let reason = match nearest {
-        Some((_, nearest)) => format!("`{name}` is unknown, did you mean `{nearest}`? ({names})"),
-        None => format!("`{name}` is unknown; choose from {names}"),
+        Some((_, nearest)) => tr!(
+            "`{name}` is unknown, did you mean `{nearest}`? ({names})",
+            name,
+            nearest,
+            names
+        ),
+        None => tr!("`{name}` is unknown; choose from {names}", name, names),
     };
     Err(Error::spec(field, reason))
 }

@@ -51,14 +51,14 @@ impl Layout {
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Messages => "chats (messages)",
-            Self::Conversations => "chats (conversations)",
-            Self::Alpaca => "instructions (Alpaca)",
-            Self::Prompts => "prompts and completions",
-            Self::Segments => "texts in segments",
+            Self::Messages => tr!("chats (messages)"),
+            Self::Conversations => tr!("chats (conversations)"),
+            Self::Alpaca => tr!("instructions (Alpaca)"),
+            Self::Prompts => tr!("prompts and completions"),
+            Self::Segments => tr!("texts in segments"),
             Self::Texts => "texts",
-            Self::Folder => "a folder of texts",
-            Self::Binidx => "tokens (binidx)",
+            Self::Folder => tr!("a folder of texts"),
+            Self::Binidx => tr!("tokens (binidx)"),
         }
     }
 
@@ -177,14 +177,14 @@ impl Changes {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.n_tools > 0 {
-            notes.push(format!(
-                "{} messages of tools are read as turns of the user, as RWKV-7 G1 was trained on \
-                 the output of tools",
+            notes.push(tr!(
+                "{} messages of tools are read as turns of the user, as RWKV-7 G1 was \
+                 trained on the output of tools",
                 self.n_tools
             ));
         }
         if self.n_unanswered > 0 {
-            notes.push(format!(
+            notes.push(tr!(
                 "{} turns stand after the last answer of their chat and are left out",
                 self.n_unanswered
             ));
@@ -210,7 +210,7 @@ pub fn messages_of(value: Value) -> Result<Vec<Message>, String> {
 pub(super) fn list_of(value: Value) -> Result<Value, String> {
     match value {
         Value::String(text) => serde_json::from_str(&text)
-            .map_err(|_| "is text and not a JSON list; write the file as JSON lines".into()),
+            .map_err(|_| tr!("is text and not a JSON list; write the file as JSON lines").into()),
         value => Ok(value),
     }
 }
@@ -285,7 +285,7 @@ fn pair(row: &mut Row, changes: &mut Changes) -> Result<Option<Entry>, String> {
                 Value::String(_) => ("completion", completion),
                 other => ("prompt", other),
             };
-            Err(format!("`{name}` is {}, not a text", kind(&other)))
+            Err(tr!("`{name}` is {}, not a text", kind(&other), name))
         }
     }
 }
@@ -299,7 +299,7 @@ fn chat(
     let system = row.optional_text("system")?;
     let value = match row.value(name) {
         Some(value) => list_of(value).map_err(|reason| format!("`{name}` {reason}"))?,
-        None => return Err(format!("`{name}` is null")),
+        None => return Err(tr!("`{name}` is null", name)),
     };
     let mut all = messages(value, keys, changes).map_err(|reason| format!("`{name}`: {reason}"))?;
     if let Some(system) = system.filter(|text| !text.trim().is_empty()) {
@@ -316,9 +316,9 @@ fn alpaca(row: &mut Row) -> Result<Vec<Message>, String> {
         turns.push(Message::new(Role::System, system));
     }
     if let Some(history) = row.value("history") {
-        let fault = "`history` is not a list of pairs of a prompt and an answer";
+        let fault = || tr!("`history` is not a list of pairs of a prompt and an answer");
         let pairs: Vec<(String, String)> =
-            serde_json::from_value(history).map_err(|_| fault.to_owned())?;
+            serde_json::from_value(history).map_err(|_| fault().to_owned())?;
         for (prompt, answer) in pairs {
             turns.push(Message::new(Role::User, prompt));
             turns.push(Message::new(Role::Assistant, answer));
@@ -340,22 +340,22 @@ fn segments(row: &mut Row) -> Result<Vec<(String, bool)>, String> {
     let value = match row.value("segments") {
         Some(Value::String(text)) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         Some(value) => value,
-        None => return Err("`segments` is null".into()),
+        None => return Err(tr!("`segments` is null").into()),
     };
     let Value::Array(list) = value else {
-        return Err(format!("`segments` is {}, not a list", kind(&value)));
+        return Err(tr!("`segments` is {}, not a list", kind(&value)));
     };
     let of_segment = |(idx, segment): (usize, Value)| {
-        let fail = |reason: String| format!("`segments`: segment {}: {reason}", idx + 1);
+        let fail = |reason: String| tr!("`segments`: segment {}: {reason}", idx + 1, reason);
         let Value::Object(fields) = segment else {
-            return Err(fail(format!("is {}, not an object", kind(&segment))));
+            return Err(fail(tr!("is {}, not an object", kind(&segment))));
         };
         let mut row = Row::of(fields);
         let text = row.text("text").map_err(fail)?;
         match row.value("train") {
             Some(Value::Bool(train)) => Ok((text, train)),
             None => Ok((text, false)),
-            Some(_) => Err(fail("`train` is neither true nor false".into())),
+            Some(_) => Err(fail(tr!("`train` is neither true nor false").into())),
         }
     };
     let segments: Vec<(String, bool)> = list
@@ -368,8 +368,9 @@ fn segments(row: &mut Row) -> Result<Vec<(String, bool)>, String> {
         .any(|(text, train)| *train && !text.is_empty())
     {
         true => Ok(segments),
-        false => {
-            Err("`segments`: no segment with \"train\": true, so there is nothing to learn".into())
-        }
+        false => Err(tr!(
+            "`segments`: no segment with \"train\": true, so there is nothing to learn"
+        )
+        .into()),
     }
 }

@@ -120,17 +120,18 @@ fn checked(number: u64, mut row: Row) -> Result<CheckedPrompt, String> {
             Err(error) => {
                 let error = error.to_string();
                 let last = error.lines().last().unwrap_or_default();
-                return Err(format!(
-                    "`pattern` is not a regular expression that can be used: {last}"
+                return Err(tr!(
+                    "`pattern` is not a regular expression that can be used: {last}",
+                    last
                 ));
             }
         },
         (None, Some(answer)) => Check::Exact(answer),
         (Some(_), Some(_)) => {
-            return Err("has both `pattern` and `answer`; keep the one that decides".into());
+            return Err(tr!("has both `pattern` and `answer`; keep the one that decides").into());
         }
         (None, None) => {
-            return Err(format!(
+            return Err(tr!(
                 "has no `answer` and no `pattern` to check answers with; it has {}",
                 row.names()
             ));
@@ -143,14 +144,14 @@ fn checked(number: u64, mut row: Row) -> Result<CheckedPrompt, String> {
 fn asking(row: &mut Row) -> Result<(Asking, Option<String>), String> {
     let (name, turns) = match (row.value("messages"), row.value("prompt")) {
         (Some(_), Some(_)) => {
-            return Err("has both `messages` and `prompt`; keep the one that is asked".into());
+            return Err(tr!("has both `messages` and `prompt`; keep the one that is asked").into());
         }
         (Some(turns), None) => ("messages", turns),
         // Others call the turns a prompt.
         (None, Some(turns @ Value::Array(_))) => ("prompt", turns),
         (None, Some(Value::String(prompt))) => return Ok((Asking::Prompt(prompt), None)),
         (None, Some(other)) => {
-            return Err(format!("`prompt` is {}, not a text", kind(&other)));
+            return Err(tr!("`prompt` is {}, not a text", kind(&other)));
         }
         (None, None) => return Err(row.missing("prompt")),
     };
@@ -160,7 +161,7 @@ fn asking(row: &mut Row) -> Result<(Asking, Option<String>), String> {
     let given = turns.pop_if(is_answer).map(|turn| turn.text);
     match turns.last() {
         Some(last) if last.role == Role::User => Ok((Asking::Chat(turns), given)),
-        Some(_) | None => Err(fail("no turn of the user to answer at the end".into())),
+        Some(_) | None => Err(fail(tr!("no turn of the user to answer at the end").into())),
     }
 }
 

@@ -30,12 +30,12 @@ impl Form {
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Lines => "JSON lines",
-            Self::Array => "a JSON array",
-            Self::Objects => "JSON objects over several lines",
-            Self::Table(b'\t') => "a table with tabs",
-            Self::Table(b';') => "a table with semicolons",
-            Self::Table(_) => "a table with commas",
+            Self::Lines => tr!("JSON lines"),
+            Self::Array => tr!("a JSON array"),
+            Self::Objects => tr!("JSON objects over several lines"),
+            Self::Table(b'\t') => tr!("a table with tabs"),
+            Self::Table(b';') => tr!("a table with semicolons"),
+            Self::Table(_) => tr!("a table with commas"),
         }
     }
 
@@ -125,17 +125,19 @@ pub(super) fn read_entries<T>(
         match made {
             Ok(item) => loaded.items.push(item),
             Err(reason) if place.is_entry => {
-                let reason = format!("entry {}: {reason}", place.number);
+                let reason = tr!("entry {}: {reason}", place.number, reason);
                 loaded.reject(file, place.line, reason);
             }
             Err(reason) => loaded.reject(file, place.line, reason),
         }
     })?;
     if let Some((file, line)) = first_half_pair {
-        loaded.notes.push(format!(
-            "{n_half_pairs} entries have half of a surrogate pair (as in \"\\ud83d\"), which is \
-             read as U+FFFD, the first in {}: line {line}",
-            file.display()
+        loaded.notes.push(tr!(
+            "{n_half_pairs} entries have half of a surrogate pair (as in \"\\ud83d\"), \
+             which is read as U+FFFD, the first in {}: line {line}",
+            file.display(),
+            n_half_pairs,
+            line
         ));
     }
     Ok(())
@@ -202,16 +204,18 @@ fn for_each_named_record(
 fn named(header: &[String], record: &csv::ByteRecord) -> Result<Row, String> {
     if record.len() != header.len() {
         let (n_cells, n_columns) = (record.len(), header.len());
-        return Err(format!(
-            "{n_cells} cells, where the header names {n_columns} columns; put quotes around a \
-             cell that has commas or line breaks"
+        return Err(tr!(
+            "{n_cells} cells, where the header names {n_columns} columns; put quotes \
+             around a cell that has commas or line breaks",
+            n_cells,
+            n_columns
         ));
     }
     let mut fields = Map::new();
     for (name, cell) in header.iter().zip(record) {
         let text = std::str::from_utf8(cell).map_err(|error| {
             let reason = not_utf8(cell, error.valid_up_to());
-            format!("`{}` is {reason}", shorten(name))
+            tr!("`{}` is {reason}", shorten(name), reason)
         })?;
         fields.insert(name.clone(), Value::String(text.to_owned()));
     }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::tokens::Tokens;
 use crate::model::tokenizer::END_OF_DOCUMENT;
 
 /// Which tokens the loss counts.
@@ -68,7 +69,7 @@ pub struct Turn {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
     /// All of it: `[n_tokens]`.
-    pub tokens: Vec<u32>,
+    pub tokens: Tokens,
     /// What it is made of, in order; none is empty.
     pub turns: Vec<Turn>,
 }
@@ -77,7 +78,7 @@ impl Example {
     /// What is given, possibly nothing, and what is to be learnt.
     pub fn new(context: Vec<u32>, target: Vec<u32>) -> Self {
         let mut example = Self {
-            tokens: Vec::new(),
+            tokens: Tokens::default(),
             turns: Vec::new(),
         };
         example.add(context, Role::Given, None);
@@ -104,9 +105,9 @@ impl Example {
             mark,
         });
         if self.tokens.is_empty() {
-            self.tokens = tokens;
+            self.tokens = tokens.into();
         } else {
-            self.tokens.extend(tokens);
+            self.tokens.extend(&tokens);
         }
     }
 
@@ -120,7 +121,7 @@ impl Example {
                 mark: None,
             }),
         }
-        self.tokens.push(END_OF_DOCUMENT);
+        self.tokens.extend(&[END_OF_DOCUMENT]);
     }
 
     /// How many tokens it has.

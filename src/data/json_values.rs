@@ -6,10 +6,11 @@ use std::path::Path;
 
 use super::lines::{MAX_LINE_BYTES, Source, TOO_LONG};
 use crate::error::{Error, Result};
+use crate::language;
 use crate::text_file::not_utf8;
 
 /// What is said of an array without an end.
-const NO_END: &str = "the array has no end, so the file may be cut short";
+const NO_END: &str = mark!("the array has no end, so the file may be cut short");
 
 /// Calls `visit` with the place and the text, or what is wrong with it, of every
 /// element of an array, or of every value where the file is none.
@@ -164,7 +165,7 @@ impl Splitter {
             is_entry: true,
         };
         let text = match std::str::from_utf8(&self.value) {
-            _ if self.is_too_long => Err(TOO_LONG.to_owned()),
+            _ if self.is_too_long => Err(language::text(TOO_LONG).to_owned()),
             Ok(text) => Ok(text.trim_end()),
             Err(error) => Err(not_utf8(&self.value, error.valid_up_to())),
         };
@@ -188,7 +189,7 @@ impl Splitter {
                 line: self.n_lines + 1,
                 is_entry: false,
             };
-            visit(place, Err(NO_END.into()));
+            visit(place, Err(language::text(NO_END).into()));
         }
     }
 }

@@ -44,10 +44,13 @@ pub(crate) fn leave_out_single_tokens(
     }
     let n = n_before - examples.len();
     (n > 0).then(|| {
-        format!(
-            "{n} of {n_before} {of} examples have a single token and nothing to predict with \
-             data.leading_token {}",
-            leading.name()
+        tr!(
+            "{n} of {n_before} {of} examples have a single token and nothing to predict \
+             with data.leading_token {}",
+            leading.name(),
+            n,
+            n_before,
+            of
         )
     })
 }
@@ -58,9 +61,9 @@ impl Loaded<Example> {
     /// predicted is no part of what is learnt. Where token 0 stands in front of some,
     /// every token may be predicted.
     pub fn learn_behind(&mut self, leading: LeadingToken) {
-        let left_out = leave_out_single_tokens(&mut self.items, leading, "training");
+        let left_out = leave_out_single_tokens(&mut self.items, leading, tr!("training"));
         self.notes
-            .extend(left_out.map(|reason| reason + ", and are left out"));
+            .extend(left_out.map(|reason| reason + tr!(", and are left out")));
         if leading == LeadingToken::None {
             for example in &mut self.items {
                 *example = example.behind(TextStart::None);

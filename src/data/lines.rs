@@ -4,12 +4,14 @@ use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::language;
 use crate::text_file::{Text, not_utf8};
 
 /// The longest line, or entry of a list, that is read.
 pub(super) const MAX_LINE_BYTES: u64 = 16 << 20;
 /// What is said of a longer one.
-pub(super) const TOO_LONG: &str = "longer than 16 MiB; each example belongs on a line of its own";
+pub(super) const TOO_LONG: &str =
+    mark!("longer than 16 MiB; each example belongs on a line of its own");
 
 /// A text file on disk or in memory, whatever it is packed in.
 pub(crate) struct Source<'a> {
@@ -19,7 +21,7 @@ pub(crate) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Opens a file of at most 4 GiB.
+    /// Opens a file of at most 1 TiB.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be opened, [`Error::Input`] where it is too
@@ -69,7 +71,7 @@ impl<'a> Source<'a> {
                     let skipped = self.text.skip_until(b'\n');
                     skipped.map_err(|source| fail(&self.file, source))?;
                 }
-                visit(&self.file, line, Err(TOO_LONG.into()));
+                visit(&self.file, line, Err(language::text(TOO_LONG).into()));
                 continue;
             }
             match std::str::from_utf8(&bytes) {
@@ -101,7 +103,7 @@ pub(super) fn shorten(text: &str) -> String {
 /// A reason where a text that has to hold something is blank.
 pub(super) fn require(name: &str, text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
-        return Err(format!("`{name}` is empty"));
+        return Err(tr!("`{name}` is empty", name));
     }
     Ok(())
 }

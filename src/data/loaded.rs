@@ -36,7 +36,11 @@ pub struct BadLine {
 impl fmt::Display for BadLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, reason } = self;
-        write!(f, "{}: line {line}: {reason}", shown(file))
+        write!(
+            f,
+            "{}",
+            tr!("{}: line {line}: {reason}", shown(file), line, reason)
+        )
     }
 }
 
@@ -75,10 +79,14 @@ impl<T> Loaded<T> {
         Err(match self.bad_lines.first() {
             Some(BadLine { file, line, reason }) => {
                 let n_bad = self.n_bad_lines;
-                let reason = format!("{reason} (none of the {n_bad} lines can be used)");
-                Error::input(file, format!("line {line}"), reason)
+                let reason = tr!(
+                    "{reason} (none of the {n_bad} lines can be used)",
+                    reason,
+                    n_bad
+                );
+                Error::input(file, tr!("line {line}", line), reason)
             }
-            None => Error::input(path, "line 1", "there is nothing in it"),
+            None => Error::input(path, tr!("line 1"), tr!("there is nothing in it")),
         })
     }
 }

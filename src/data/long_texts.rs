@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::example::{Example, LossOn, Role};
+use super::example::{Example, LossOn, Role, Turn};
 
 /// What becomes of examples that are longer than the context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -57,18 +57,27 @@ impl LongTexts {
         if n_long == 0 {
             return None;
         }
-        let long = format!("{n_long} of {n_before} {of} examples are longer than {longest} tokens");
+        let long = tr!(
+            "{n_long} of {n_before} {of} examples are longer than {longest} tokens",
+            n_long,
+            n_before,
+            of,
+            longest
+        );
         Some(match self {
             Self::Cut => {
                 let n_lost = n_long - n_made;
                 let lost = match n_lost {
                     0 => String::new(),
-                    n => format!("; of {n} the loss then counts nothing, and they are left out"),
+                    n => tr!(
+                        "; of {n} the loss then counts nothing, and they are left out",
+                        n
+                    ),
                 };
-                format!("{long} and are cut there{lost}")
+                tr!("{long} and are cut there{lost}", long, lost)
             }
             Self::Auto | Self::Drop | Self::Split => {
-                format!("{long} and are split into {n_made}")
+                tr!("{long} and are split into {n_made}", long, n_made)
             }
         })
     }
@@ -91,11 +100,15 @@ fn is_text(example: &Example) -> bool {
 impl Example {
     /// The tokens at a place, with what they are parts of.
     fn part(&self, place: Range<usize>) -> Self {
-        Self::of_turns(self.places().map(|(turn, of_turn)| {
+        let turns = self.places().map(|(turn, of_turn)| {
             let start = of_turn.start.max(place.start);
-            let end = of_turn.end.min(place.end).max(start);
-            (self.tokens[start..end].to_vec(), turn.role, turn.mark)
-        }))
+            let n_tokens = of_turn.end.min(place.end).saturating_sub(start);
+            Turn { n_tokens, ..turn }
+        });
+        Self {
+            turns: turns.filter(|turn| turn.n_tokens > 0).collect(),
+            tokens: self.tokens.part(place.clone()),
+        }
     }
 
     /// Pieces of at most `longest` tokens. They end behind the last answer that fits
@@ -155,7 +168,7 @@ mod tests {
     }
 
     fn tokens(examples: &[Example]) -> Vec<Vec<u32>> {
-        examples.iter().map(|it| it.tokens.clone()).collect()
+        examples.iter().map(|it| it.tokens.to_vec()).collect()
     }
 
     fn apply(how: LongTexts, examples: &[Example], longest: usize) -> (Vec<Example>, String) {

@@ -90,7 +90,7 @@ pub fn mini(benchmark: Benchmark, split: Split) -> Result<Vec<Item>> {
     match loaded.bad_lines.first() {
         Some(bad) => Err(Error::input(
             &bad.file,
-            format!("line {}", bad.line),
+            tr!("line {}", bad.line),
             &bad.reason,
         )),
         None => Ok(loaded.items),

@@ -19,6 +19,7 @@
 //! | `python_random.rs` | which solved questions lm-evaluation-harness draws |
 //! | `protocol.rs` | prompts, and which tokens are context and which target |
 //! | `example.rs` | one training example in tokens, and which of them the loss counts |
+//! | `tokens.rs` | the tokens of examples, in memory or in a file |
 //! | `learnt.rs` | what is learnt of examples that nothing stands in front of |
 //! | `split.rs` | which examples are held out |
 //! | `pairing.rs` | how two texts that follow each other become tokens |
@@ -55,6 +56,7 @@ mod split;
 mod table;
 mod template;
 mod text;
+mod tokens;
 
 use std::path::Path;
 
@@ -81,6 +83,7 @@ pub use template::Template;
 #[cfg(test)]
 pub(crate) use template::parse_format;
 pub use text::{endless_note, load_text_set, read_text_set};
+pub use tokens::Tokens;
 
 pub(crate) use lines::Source;
 use official::files::{self, SplitFile};

@@ -25,7 +25,7 @@ pub(super) fn for_each_row(
     let file = File::open(path).map_err(|error| error.to_string())?;
     let n_bytes = file.metadata().map_err(|error| error.to_string())?.len();
     if n_bytes > MAX_FILE_BYTES {
-        return Err("above 1 GiB for one file of a benchmark".into());
+        return Err(tr!("above 1 GiB for one file of a benchmark").into());
     }
     // The reader takes some lengths of a damaged file at their word.
     let read = catch_unwind(AssertUnwindSafe(|| {
@@ -33,7 +33,7 @@ pub(super) fn for_each_row(
         let groups = reader.metadata().row_groups().iter();
         let size = groups.map(|group| group.total_byte_size().max(0));
         if size.fold(0_i64, i64::saturating_add) > MAX_UNCOMPRESSED_BYTES {
-            return Err("its columns claim more than 4 GiB".into());
+            return Err(tr!("its columns claim more than 4 GiB").into());
         }
         let rows = reader.get_row_iter(None).map_err(reason)?;
         for (row, number) in rows.zip(1..) {
@@ -41,13 +41,13 @@ pub(super) fn for_each_row(
         }
         Ok(())
     }));
-    read.unwrap_or_else(|_| Err("a damaged Parquet file".into()))
+    read.unwrap_or_else(|_| Err(tr!("a damaged Parquet file").into()))
 }
 
 fn reason(error: parquet::errors::ParquetError) -> String {
     let error = error.to_string();
     match error.contains("feature") {
-        true => format!("{error}; Snappy and no compression can be read"),
+        true => tr!("{error}; Snappy and no compression can be read", error),
         false => error,
     }
 }

@@ -116,7 +116,15 @@ impl Preview {
         let _ = self.write_numbers(&mut text);
         for (example_idx, tokens) in self.examples.iter().enumerate() {
             let n_tokens = tokens.len();
-            let _ = write!(text, "\nExample {}, {n_tokens} tokens\n", example_idx + 1);
+            let _ = write!(
+                text,
+                "{}",
+                tr!(
+                    "\nExample {}, {n_tokens} tokens\n",
+                    example_idx + 1,
+                    n_tokens
+                )
+            );
             text.push_str(&render_tokens(tokens, marking));
             text.push('\n');
         }
@@ -134,43 +142,78 @@ impl Preview {
             n_over_limit,
             ..
         } = self;
-        writeln!(text, "{n_examples} examples, {n_tokens} tokens")?;
         writeln!(
             text,
-            "{n_counted_tokens} of them are counted by the loss, shown as [counted]"
+            "{}",
+            tr!(
+                "{n_examples} examples, {n_tokens} tokens",
+                n_examples,
+                n_tokens
+            )
         )?;
-        writeln!(text, "shortest {shortest}, longest {longest} tokens")?;
         writeln!(
             text,
-            "{n_over_limit} longer than the limit of {context_limit} tokens"
+            "{}",
+            tr!(
+                "{n_counted_tokens} of them are counted by the loss, shown as [counted]",
+                n_counted_tokens
+            )
         )?;
-        writeln!(text, "\nLength in tokens")?;
+        writeln!(
+            text,
+            "{}",
+            tr!(
+                "shortest {shortest}, longest {longest} tokens",
+                shortest,
+                longest
+            )
+        )?;
+        writeln!(
+            text,
+            "{}",
+            tr!(
+                "{n_over_limit} longer than the limit of {context_limit} tokens",
+                n_over_limit,
+                context_limit
+            )
+        )?;
+        writeln!(text, "{}", tr!("\nLength in tokens"))?;
         let most = self.bucket_counts.iter().copied().max().unwrap_or(0).max(1);
         let mut first = 0;
         for (edge, count) in self.bucket_edges.iter().zip(&self.bucket_counts) {
             let bar = "#".repeat((count * BAR_WIDTH).div_ceil(most));
-            writeln!(text, "{first:>7} to {edge:<7} {count:>8} {bar}")?;
+            writeln!(
+                text,
+                "{}",
+                tr!(
+                    "{first} to {edge} {count} {bar}",
+                    first = format_args!("{first:>7}"),
+                    edge = format_args!("{edge:<7}"),
+                    count = format_args!("{count:>8}"),
+                    bar
+                )
+            )?;
             first = edge + 1;
         }
         if self.n_bad_lines > 0 {
-            writeln!(text, "\n{} lines left out", self.n_bad_lines)?;
+            writeln!(text, "{}", tr!("\n{} lines left out", self.n_bad_lines))?;
             for bad in self.bad_lines.iter().take(MAX_BAD_PRINTED) {
                 writeln!(text, "  {bad}")?;
             }
             let n_more = self.n_bad_lines.saturating_sub(MAX_BAD_PRINTED);
             if n_more > 0 {
-                writeln!(text, "  and {n_more} more")?;
+                writeln!(text, "{}", tr!("  and {n_more} more", n_more))?;
             }
         }
         for note in &self.notes {
-            writeln!(text, "\nnote: {note}")?;
+            writeln!(text, "{}", tr!("\nnote: {note}", note))?;
         }
         Ok(())
     }
 }
 
 fn show(example: &Example, tokenizer: &Tokenizer, loss_on: LossOn) -> Vec<ShownToken> {
-    let ids = &example.tokens;
+    let ids = &*example.tokens;
     let texts = tokenizer.token_texts(ids).into_iter().zip(ids);
     let shown = texts.map(|(of, id)| ShownToken {
         text: match *id {
@@ -216,7 +259,12 @@ fn render_tokens(tokens: &[ShownToken], marking: Marking) -> String {
     let n_hidden = tokens.len() - MAX_SHOWN;
     let start = render_run(&tokens[..half], marking);
     let end = render_run(&tokens[tokens.len() - half..], marking);
-    format!("{start}\n… {n_hidden} tokens …\n{end}")
+    tr!(
+        "{start}\n… {n_hidden} tokens …\n{end}",
+        start,
+        n_hidden,
+        end
+    )
 }
 
 fn render_run(tokens: &[ShownToken], marking: Marking) -> String {

@@ -127,7 +127,7 @@ impl PromptFormat {
     /// A turn that this format has no form for, in words.
     pub fn check_chat(&self, messages: &[Message]) -> Result<(), String> {
         match self.is_plain() {
-            true => Err(format!("the template {} has no form for chats", self.name)),
+            true => Err(tr!("the template {} has no form for chats", self.name)),
             false => self.parts(messages).map(drop),
         }
     }
@@ -211,9 +211,9 @@ impl PromptFormat {
             (Thought::Dropped, Some(_)) => rest.trim_start().to_owned(),
             (Thought::Needed, Some(thought)) => format!("{thought}</think>{rest}"),
             (Thought::Needed, None) => {
-                return Err(format!(
-                    "an answer without thoughts, which the template {} needs: \
-                     `<think>…</think>` in front of it, or `reasoning_content` beside it",
+                return Err(tr!(
+                    "an answer without thoughts, which the template {} needs: `<think>…</think>` \
+                     in front of it, or `reasoning_content` beside it",
                     self.name
                 ));
             }

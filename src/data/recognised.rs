@@ -39,7 +39,7 @@ pub fn recognise(path: &Path) -> Result<Recognised> {
         return Ok(Recognised {
             benchmark: None,
             layout: Some(Layout::Binidx),
-            form: "tokens (binidx)".into(),
+            form: tr!("tokens (binidx)").into(),
             split: None,
         });
     }
@@ -72,8 +72,8 @@ pub fn recognise(path: &Path) -> Result<Recognised> {
         benchmark: None,
         layout: (n_texts > 0).then_some(Layout::Folder),
         form: match n_texts {
-            0 => "a folder".into(),
-            n => format!("a folder of {n} texts"),
+            0 => tr!("a folder").into(),
+            n => tr!("a folder of {n} texts", n),
         },
         split: None,
     })
@@ -130,7 +130,7 @@ fn of_source(source: &Source<'_>) -> Recognised {
         let is_mmlu = read_table(start, &mut loaded).is_ok() && !loaded.items.is_empty();
         if is_mmlu {
             benchmark = Some(Benchmark::Mmlu);
-            words = vec!["a table"];
+            words = vec![tr!("a table")];
         }
     }
     if let Some(start) = start_of(source).filter(|_| benchmark.is_none()) {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::lines::shorten;
 use super::mended::mended;
+use crate::format::json_fault;
 
 /// How many names of fields a reason lists.
 const MAX_NAMES: usize = 8;
@@ -50,7 +51,7 @@ impl Row {
                 has_half_pairs,
             }),
             Ok((other, _)) => Err(Fault {
-                reason: format!("{}, where a JSON object is needed", kind(&other)),
+                reason: tr!("{}, where a JSON object is needed", kind(&other)),
                 line: 1,
             }),
             Err(error) => Err(Fault {
@@ -85,7 +86,7 @@ impl Row {
         match self.value(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(format!("`{name}` is {}, not a text", kind(&other))),
+            Some(other) => Err(tr!("`{name}` is {}, not a text", kind(&other), name)),
         }
     }
 
@@ -107,13 +108,13 @@ impl Row {
             None => Ok(None),
             Some(value) => label_of(value)
                 .map(Some)
-                .map_err(|is| format!("`{name}` is {is}, not a text or a whole number")),
+                .map_err(|is| tr!("`{name}` is {is}, not a text or a whole number", name, is)),
         }
     }
 
     /// What is said where a field is not there.
     pub fn missing(&self, name: &str) -> String {
-        format!("missing field `{name}`; it has {}", self.names())
+        tr!("missing field `{name}`; it has {}", self.names(), name)
     }
 
     /// The names of the fields, in words.
@@ -125,8 +126,8 @@ impl Row {
             .map(|name| format!("`{}`", shorten(name)))
             .collect();
         match self.fields.len() {
-            0 => "no fields".into(),
-            n if n > MAX_NAMES => format!("{} and {} more", shown.join(", "), n - MAX_NAMES),
+            0 => tr!("no fields").into(),
+            n if n > MAX_NAMES => tr!("{} and {} more", shown.join(", "), n - MAX_NAMES),
             _ => shown.join(", "),
         }
     }
@@ -148,11 +149,11 @@ pub(super) fn label_of(value: Value) -> Result<String, &'static str> {
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        Value::Bool(_) => tr!("true or false"),
+        Value::Number(_) => tr!("a number"),
+        Value::String(_) => tr!("a text"),
+        Value::Array(_) => tr!("a list"),
+        Value::Object(_) => tr!("an object"),
     }
 }
 
@@ -161,14 +162,21 @@ fn json_reason(text: &str, error: &serde_json::Error) -> String {
     let text = text.trim_start();
     if !text.starts_with(['{', '[']) {
         let start = shorten(&text.chars().take(20).collect::<String>());
-        return format!("not a JSON object, which begins with a brace; it begins with `{start}`");
+        return tr!(
+            "not a JSON object, which begins with a brace; it begins with `{start}`",
+            start
+        );
     }
     let message = error.to_string();
     let message = match message.rsplit_once(" at line ") {
-        Some((message, _)) => shorten(message),
-        None => shorten(&message),
+        Some((message, _)) => shorten(&json_fault(message)),
+        None => shorten(&json_fault(&message)),
     };
-    format!("not a JSON object: {message} at column {}", error.column())
+    tr!(
+        "not a JSON object: {message} at column {}",
+        error.column(),
+        message
+    )
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ impl<'a> Rows<'a> {
             Self::Parquet(path) => for_each_row(&path, |number, value| {
                 let row = match value {
                     Value::Object(fields) => Ok(Row::of(fields)),
-                    other => Err(format!("{}, not a row", kind(&other))),
+                    other => Err(tr!("{}, not a row", kind(&other))),
                 };
                 match row.and_then(|row| item(number, row)) {
                     Ok(item) => loaded.items.push(item),
@@ -98,8 +98,11 @@ fn for_each_row(path: &Path, visit: impl FnMut(u64, Value)) -> Result<()> {
 
 #[cfg(not(feature = "parquet"))]
 fn for_each_row(path: &Path, _visit: impl FnMut(u64, Value)) -> Result<()> {
-    let reason = "this build cannot read Parquet files; build it with --features parquet, or write \
-                  the rows as JSON lines (in Python: \
-                  pandas.read_parquet(\"OLD\").to_json(\"NEW.jsonl\", orient=\"records\", lines=True))";
+    let reason = tr!(
+        "this build cannot read Parquet files; build it with --features parquet, or \
+         write the rows as JSON lines (in Python: \
+         pandas.read_parquet(\"OLD\").to_json(\"NEW.jsonl\", orient=\"records\", \
+         lines=True))"
+    );
     Err(Error::input(path, "Parquet", reason))
 }

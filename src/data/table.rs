@@ -18,7 +18,8 @@ impl Source<'_> {
     /// # Errors
     /// [`Error::Io`], and [`Error::Input`] where it is too large.
     pub(super) fn read_table(self) -> Result<Vec<u8>> {
-        let what = "tables of this size are not supported; split it, or write it as JSON lines";
+        let what =
+            tr!("tables of this size are not supported; split it, or write it as JSON lines");
         self.text.read_all(&self.file, MAX_TABLE_BYTES, what)
     }
 }
@@ -56,7 +57,7 @@ pub(super) fn for_each_record(
         let line = place.advance(bytes, start as usize);
         let fail = |error: csv::Error| {
             let reason = shorten(&error.to_string());
-            Error::input(file, format!("line {line}"), reason)
+            Error::input(file, tr!("line {line}", line), reason)
         };
         if !has_record.map_err(fail)? {
             return Ok(());

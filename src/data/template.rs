@@ -148,8 +148,9 @@ impl FromStr for Template {
             None if text.ends_with(".ron") => Ok(Self::File(text.into())),
             None => {
                 let names = Self::BUILT_IN.map(|it| it.name()).join(", ");
-                Err(format!(
-                    "is not a template; choose one of {names}, or name a .ron file of your own"
+                Err(tr!(
+                    "is not a template; choose one of {names}, or name a .ron file of your own",
+                    names
                 ))
             }
         }
@@ -161,7 +162,7 @@ impl FromStr for Template {
 /// # Errors
 /// [`Error::Io`] and [`Error::Input`] with the place of what is wrong.
 fn read_format(path: &Path) -> Result<PromptFormat> {
-    let text = text_file::read_text(path, MAX_BYTES, "a template is a short RON file")?;
+    let text = text_file::read_text(path, MAX_BYTES, tr!("a template is a short RON file"))?;
     parse_format(path, &text)
 }
 
@@ -170,10 +171,11 @@ pub(crate) fn parse_format(path: &Path, text: &str) -> Result<PromptFormat> {
     let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
     let format: PromptFormat = options.from_str(text).map_err(|error| {
         let at = error.span.start;
-        let place = format!("line {}, column {}", at.line, at.col);
-        let reason = format!(
+        let place = tr!("line {}, column {}", at.line, at.col);
+        let reason = tr!(
             "{}; a template reads (name: \"Mine\", before: \"Q: \", after: \"\\n\\nA:\", \
-             answer_before: \" \", answer_after: \"\\n\\n\", stops: [\"\\n\\n\"], one_paragraph: true)",
+             answer_before: \" \", answer_after: \"\\n\\n\", stops: [\"\\n\\n\"], \
+             one_paragraph: true)",
             error.code
         );
         Error::input(path, place, reason)
@@ -182,13 +184,13 @@ pub(crate) fn parse_format(path: &Path, text: &str) -> Result<PromptFormat> {
     if format.name.trim().is_empty() {
         return refuse(
             "name",
-            "is empty; the name stands in every state that is tuned with it",
+            tr!("is empty; the name stands in every state that is tuned with it"),
         );
     }
     if format.stops.iter().any(String::is_empty) {
         return refuse(
             "stops",
-            "has an empty text, before which every answer would end",
+            tr!("has an empty text, before which every answer would end"),
         );
     }
     Ok(format)

@@ -12,6 +12,7 @@ use super::loaded::Loaded;
 use super::prompt_format::PromptFormat;
 use super::row::Row;
 use super::rows::Rows;
+use super::tokens::TokenStore;
 use crate::error::{Error, Result};
 use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 use crate::text_file;
@@ -36,15 +37,17 @@ pub fn load_text_set(
     tokenizer: &Tokenizer,
 ) -> Result<Loaded<Example>> {
     let path = path.as_ref();
-    if is_binidx(path) {
-        return load_binidx(path, tokenizer.vocab_size())?.check(path);
-    }
+    let mut store = TokenStore::new();
     let mut loaded = Loaded::default();
-    if path.is_dir() {
-        read_folder(path, tokenizer, &mut loaded)?;
+    if is_binidx(path) {
+        loaded = load_binidx(path, tokenizer.vocab_size(), &mut store)?;
+    } else if path.is_dir() {
+        read_folder(path, tokenizer, &mut store, &mut loaded)?;
     } else {
-        read(Rows::open(path, false)?, format, tokenizer, &mut loaded)?;
+        let rows = Rows::open(path, false)?;
+        read(rows, format, tokenizer, &mut store, &mut loaded)?;
     }
+    close(store)?;
     loaded.check(path)
 }
 
@@ -62,21 +65,31 @@ pub fn read_text_set(
     let name = name.as_ref();
     let mut loaded = Loaded::default();
     let rows = Rows::Entries(Source::held(name, bytes)?);
-    read(rows, format, tokenizer, &mut loaded)?;
+    let mut store = TokenStore::new();
+    read(rows, format, tokenizer, &mut store, &mut loaded)?;
+    close(store)?;
     loaded.check(name)
+}
+
+fn close(store: TokenStore) -> Result<()> {
+    let closed = store.close();
+    closed.map_err(|(folder, source)| Error::io("write to", &folder, source))
 }
 
 fn read(
     rows: Rows<'_>,
     format: &PromptFormat,
     tokenizer: &Tokenizer,
+    store: &mut TokenStore,
     loaded: &mut Loaded<Example>,
 ) -> Result<()> {
     let mut changes = Changes::default();
     rows.read(&NAMES, loaded, |_, mut row| {
         let entry = entry(&mut row, &mut changes)?;
         let entry = entry.ok_or_else(|| other_form(&row))?;
-        example(entry, format, tokenizer)
+        let mut example = example(entry, format, tokenizer)?;
+        store.keep(&mut example.tokens);
+        Ok(example)
     })?;
     loaded.notes.extend(changes.notes());
     Ok(())
@@ -101,9 +114,9 @@ fn example(entry: Entry, format: &PromptFormat, tokenizer: &Tokenizer) -> Result
             Message::new(Role::Assistant, completion),
         ],
         Entry::Chat(_) if format.is_plain() => {
-            return Err("a chat, which the template Plain has no form for; set \
-                        data.source.template=UserAssistant, which RWKV-7 was trained with"
-                .into());
+            return Err(tr!("a chat, which the template Plain has no form for; set \
+                            data.source.template=UserAssistant, which RWKV-7 was trained with")
+            .into());
         }
         Entry::Chat(messages) => messages,
     };
@@ -127,8 +140,11 @@ pub(super) fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
             let item = item.map_err(fail)?;
             n_seen += 1;
             if n_seen > MAX_TEXTS {
-                let reason = format!("has more than {MAX_TEXTS} files; put them into JSON lines");
-                return Err(Error::input(&folder, "folder", reason));
+                let reason = tr!(
+                    "has more than {MAX_TEXTS} files; put them into JSON lines",
+                    MAX_TEXTS
+                );
+                return Err(Error::input(&folder, tr!("folder"), reason));
             }
             let path = item.path();
             // Links may lead in circles.
@@ -145,20 +161,27 @@ pub(super) fn text_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_folder(folder: &Path, tokenizer: &Tokenizer, loaded: &mut Loaded<Example>) -> Result<()> {
+fn read_folder(
+    folder: &Path,
+    tokenizer: &Tokenizer,
+    store: &mut TokenStore,
+    loaded: &mut Loaded<Example>,
+) -> Result<()> {
     let files = text_files(folder)?;
     if files.is_empty() {
-        let reason = "has no text files (.txt or .md); name a file of data, or a folder with some";
-        return Err(Error::input(folder, "folder", reason));
+        let reason =
+            tr!("has no text files (.txt or .md); name a file of data, or a folder with some");
+        return Err(Error::input(folder, tr!("folder"), reason));
     }
     for file in files {
-        match text_file::read_text(&file, MAX_TEXT_BYTES, "split it") {
+        match text_file::read_text(&file, MAX_TEXT_BYTES, tr!("split it")) {
             Ok(text) if text.trim().is_empty() => {
-                loaded.reject(&file, 1, "there is nothing in it".into());
+                loaded.reject(&file, 1, tr!("there is nothing in it").into());
             }
             Ok(text) => {
                 let text = text.replace("\r\n", "\n");
-                let text = Example::new(Vec::new(), tokenizer.encode(&text));
+                let mut text = Example::new(Vec::new(), tokenizer.encode(&text));
+                store.keep(&mut text.tokens);
                 loaded.items.push(text);
             }
             Err(Error::Input { reason, .. }) => loaded.reject(&file, 1, reason),
@@ -173,29 +196,35 @@ fn read_folder(folder: &Path, tokenizer: &Tokenizer, loaded: &mut Loaded<Example
 fn other_form(row: &Row) -> String {
     let has = |names: &[&str]| names.iter().all(|name| row.has(name));
     let advice = if has(&["sentence", "option1", "option2"]) {
-        "; this is WinoGrande, which is read as a benchmark: \
-         data.source=Official(benchmark: winogrande, folder: ..)"
+        tr!("; this is WinoGrande, which is read as a benchmark: \
+             data.source=Official(benchmark: winogrande, folder: ..)")
     } else if has(&["question", "answerKey"]) {
-        "; this is ARC, which is read as a benchmark: \
-         data.source=Official(benchmark: arc, folder: ..)"
+        tr!("; this is ARC, which is read as a benchmark: \
+             data.source=Official(benchmark: arc, folder: ..)")
     } else if has(&["question", "choices", "answer"])
         || has(&["question", "choice1", "answer"])
         || has(&["question", "A", "B", "answer"])
     {
-        "; this is MMLU, which is read as a benchmark: \
-         data.source=Official(benchmark: mmlu, folder: ..)"
+        tr!("; this is MMLU, which is read as a benchmark: \
+             data.source=Official(benchmark: mmlu, folder: ..)")
     } else if has(&["question", "answer"]) {
-        "; GSM8K is read as a benchmark, data.source=Official(benchmark: gsm8k, folder: ..); \
-         else call them `prompt` and `completion`"
+        tr!(
+            "; GSM8K is read as a benchmark, data.source=Official(benchmark: gsm8k, \
+             folder: ..); else call them `prompt` and `completion`"
+        )
     } else {
         ""
     };
     let nulls = NAMES.iter().filter(|name| row.is_null(name));
-    let nulls: String = nulls.map(|name| format!("; `{name}` is null")).collect();
+    let nulls: String = nulls.map(|name| tr!("; `{name}` is null", name)).collect();
     let names = row.names();
-    format!(
-        "a line has `messages`, `conversations`, `instruction` and `output`, `prompt` and \
-         `completion`, `segments`, or `text`; this one has {names}{advice}{nulls}"
+    tr!(
+        "a line has `messages`, `conversations`, `instruction` and `output`, \
+         `prompt` and `completion`, `segments`, or `text`; this one has \
+         {names}{advice}{nulls}",
+        names,
+        advice,
+        nulls
     )
 }
 
@@ -207,11 +236,12 @@ pub fn endless_note(examples: &[Example], tokenizer: &Tokenizer) -> Option<Strin
         .filter(|example| !has_end(example, tokenizer))
         .count();
     (n_endless > 0).then(|| {
-        format!(
-            "{n_endless} of {} examples end in neither a blank line nor token 0, so the model \
-             does not learn where to stop; end them with \\n\\n, or set data.append_end=true, \
-             which puts token 0 after every example",
-            examples.len()
+        tr!(
+            "{n_endless} of {} examples end in neither a blank line nor token 0, so the \
+             model does not learn where to stop; end them with \\n\\n, or set \
+             data.append_end=true, which puts token 0 after every example",
+            examples.len(),
+            n_endless
         )
     })
 }

@@ -5,7 +5,9 @@ fn load(line: &str, template: Template) -> Loaded<Example> {
     let mut loaded = Loaded::default();
     let rows = Rows::Entries(Source::held("set.jsonl", line.as_bytes()).unwrap());
     let format = template.prompt_format().unwrap();
-    read(rows, &format, &Tokenizer::mini().unwrap(), &mut loaded).unwrap();
+    let (mut store, tokenizer) = (TokenStore::new(), Tokenizer::mini().unwrap());
+    read(rows, &format, &tokenizer, &mut store, &mut loaded).unwrap();
+    store.close().unwrap();
     loaded
 }
 

@@ -104,10 +104,10 @@ pub fn download(
     let said = |trouble: Trouble| match trouble {
         Trouble::Here(error) => error,
         Trouble::Unreachable(reason) => {
-            Error::input(&target, "download", format!("{reason}; {}", by_hand()))
+            Error::input(&target, tr!("download"), format!("{reason}; {}", by_hand()))
         }
         Trouble::ForNow(reason) | Trouble::ForGood(reason) => {
-            Error::input(&target, "download", reason)
+            Error::input(&target, tr!("download"), reason)
         }
     };
     tell(Stage::Asking)?;
@@ -146,7 +146,7 @@ pub fn download(
                     reason,
                     kept
                 );
-                Error::input(&target, "download", reason)
+                Error::input(&target, tr!("download"), reason)
             }
             other => said(other),
         });
@@ -161,7 +161,7 @@ pub fn download(
             sha256,
             want
         );
-        return Err(Error::input(&target, "download", reason));
+        return Err(Error::input(&target, tr!("download"), reason));
     }
     part.finish(&target)?;
     Ok(Got {
@@ -224,7 +224,7 @@ fn found(
             "exists already with {what}; move it away to download it again",
             what
         );
-        Error::input(&target, "download", reason)
+        Error::input(&target, tr!("download"), reason)
     };
     if let Some(want) = expected.bytes
         && want != bytes
@@ -258,7 +258,7 @@ fn check_room(hub: &Hub, folder: &Path, needed: u64) -> Result<()> {
                 needed,
                 free
             );
-            Err(Error::input(folder, "download", reason))
+            Err(Error::input(folder, tr!("download"), reason))
         }
         Some(_) | None => Ok(()),
     }

@@ -46,7 +46,7 @@ impl PartFile {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let reason = tr!("another process is downloading this file");
-                return Err(Error::input(target, "download", reason));
+                return Err(Error::input(target, tr!("download"), reason));
             }
             // Some network disks have no locks.
             Err(TryLockError::Error(_)) => {}

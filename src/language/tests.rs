@@ -4,24 +4,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use polib::message::MessageView;
 use regex::Regex;
 
 use super::{Language, in_english, messages, with_context};
 use crate::cli::texts_of_help;
+use crate::persist::presets::{self, PRESETS};
 use crate::protocol::fields::{self, GROUPS};
+use crate::sweep::sweep_file::{self, SWEEPS};
 
 const CHINESE: &[u8] = include_bytes!("../../assets/languages/zh.po");
 
 /// A string literal of Rust, plain or raw.
-const LITERAL: &str = r####"(?:r"[^"]*"|r#".*?"#|"(?:\\.|[^"\\])*")"####;
+pub(super) const LITERAL: &str = r####"(?:r"[^"]*"|r#".*?"#|"(?:\\.|[^"\\])*")"####;
 
 /// A text with its form for several, if it counts.
 type Texts = BTreeMap<String, Option<String>>;
 
 /// What a literal says.
-fn said(literal: &str) -> String {
+pub(super) fn said(literal: &str) -> String {
     if let Some(raw) = literal.strip_prefix('r') {
         let raw = raw.trim_matches('#');
         return raw[1..raw.len() - 1].to_owned();
@@ -49,7 +52,7 @@ fn said(literal: &str) -> String {
 }
 
 /// The code without its tests and comments; strings stay.
-fn bare(code: &str) -> String {
+pub(super) fn bare(code: &str) -> String {
     let own = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let either = Regex::new(&format!(r"(?s){LITERAL}|'(?:\\.|[^'\\])'|//[^\n]*")).unwrap();
     let kept = |found: &regex::Captures<'_>| match found[0].starts_with("//") {
@@ -60,10 +63,11 @@ fn bare(code: &str) -> String {
 }
 
 /// Where the parenthesis that is open at the start closes.
-fn close(code: &str) -> usize {
-    let token = Regex::new(&format!(r"(?s){LITERAL}|'(?:\\.|[^'\\])'|[()]")).unwrap();
+pub(super) fn close(code: &str) -> usize {
+    static TOKEN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(&format!(r"(?s){LITERAL}|'(?:\\.|[^'\\])'|[()]")).unwrap());
     let mut depth = 1;
-    for found in token.find_iter(code) {
+    for found in TOKEN.find_iter(code) {
         match found.as_str() {
             "(" => depth += 1,
             ")" => depth -= 1,
@@ -210,6 +214,10 @@ fn texts() -> (Texts, Vec<String>) {
     let tables = fields.chain(titles).map(str::to_owned);
     let all = tables.chain(in_english(texts_of_help));
     texts.extend(all.filter(|of| !of.is_empty()).map(|of| (of, None)));
+    // What the runs and the sweeps that ship say of themselves.
+    let of_runs = PRESETS.iter().map(|(_, text)| presets::about(text));
+    let of_sweeps = SWEEPS.iter().map(|(_, text)| sweep_file::about(text));
+    texts.extend(of_runs.chain(of_sweeps).map(|of| (of, None)));
     (texts, wrong)
 }
 

@@ -244,8 +244,8 @@ impl Checkpoint {
             .find(|(name, _)| !all.tensors.contains_key(*name));
         if let Some((name, place)) = absent {
             let reason =
-                "is not in this file, although the index lists it here; download both again";
-            let place_in_file = format!("tensor {}", shown(name));
+                tr!("is not in this file, although the index lists it here; download both again");
+            let place_in_file = tr!("tensor {}", shown(name));
             return Err(Error::input(&shards.files[*place], place_in_file, reason));
         }
         // An index names one file at least.

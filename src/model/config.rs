@@ -79,12 +79,12 @@ impl ModelConfig {
         if architecture == Architecture::GatedDeltaNet {
             return delta_net::read(checkpoint);
         }
-        let refuse = |reason: String| Error::input(checkpoint.file(), "tensors", reason);
+        let refuse = |reason: String| Error::input(checkpoint.file(), tr!("tensors"), reason);
         if let Some(reason) = variants::refusal(checkpoint) {
             return Err(refuse(reason));
         }
         let Some(n_layer) = n_layer(checkpoint, "blocks.", "block").map_err(refuse)? else {
-            return Err(refuse(format!(
+            return Err(refuse(tr!(
                 "no tensor is named \"blocks.0…\", so this is not an RWKV-7 model (found {})",
                 first_names(checkpoint)
             )));
@@ -233,20 +233,25 @@ impl ModelConfig {
                 Some([first, second]) => return (*first, *second),
                 Some(shape) => {
                     let name = checkpoint.told_name(name);
-                    problems.push(format!("{name} is {shape:?}, wanted {want}"));
+                    problems.push(tr!(
+                        "{name} is {shape}, wanted {want}",
+                        name,
+                        shape = format_args!("{shape:?}"),
+                        want
+                    ));
                 }
                 None => problems.push(missing_tensor(checkpoint, name)),
             }
             (0, 0)
         };
-        let (vocab_size, n_embd) = pair(EMBEDDING, "[vocabulary, width]");
-        let (n_head, head_size) = pair(BONUS, "[heads, head size]");
-        let (_, decay_rank) = pair(DECAY, "[width, rank]");
-        let (_, iclr_rank) = pair(ICLR, "[width, rank]");
-        let (_, gate_rank) = pair(GATE, "[width, rank]");
-        let (n_ffn, _) = pair(FFN, "[inner width, width]");
+        let (vocab_size, n_embd) = pair(EMBEDDING, tr!("[vocabulary, width]"));
+        let (n_head, head_size) = pair(BONUS, tr!("[heads, head size]"));
+        let (_, decay_rank) = pair(DECAY, tr!("[width, rank]"));
+        let (_, iclr_rank) = pair(ICLR, tr!("[width, rank]"));
+        let (_, gate_rank) = pair(GATE, tr!("[width, rank]"));
+        let (n_ffn, _) = pair(FFN, tr!("[inner width, width]"));
         let (_, value_rank) = if n_layer > 1 {
-            pair(VALUE, "[width, rank]")
+            pair(VALUE, tr!("[width, rank]"))
         } else {
             (0, 0)
         };
@@ -268,15 +273,20 @@ impl ModelConfig {
 
     fn check_dimensions(&self) -> Result<(), String> {
         if !HEAD_SIZES.contains(&self.head_size) {
-            return Err(format!(
-                "the head size is {}; Gosling runs {HEAD_SIZES:?}",
-                self.head_size
+            return Err(tr!(
+                "the head size is {}; Gosling runs {HEAD_SIZES}",
+                self.head_size,
+                HEAD_SIZES = format_args!("{HEAD_SIZES:?}")
             ));
         }
         if self.n_head.checked_mul(self.head_size) != Some(self.n_embd) {
-            return Err(format!(
+            return Err(tr!(
                 "{EMBEDDING} has a width of {}, but {BONUS} has {} heads of {}",
-                self.n_embd, self.n_head, self.head_size
+                self.n_embd,
+                self.n_head,
+                self.head_size,
+                EMBEDDING,
+                BONUS
             ));
         }
         Ok(())
@@ -290,9 +300,14 @@ impl ModelConfig {
                 None => problems.push(missing_tensor(checkpoint, name)),
                 Some(tensor) if squeezed(tensor.shape) != squeezed(want) => {
                     let (name, shape) = (checkpoint.told_name(name), tensor.shape);
-                    problems.push(format!("{name} is {shape:?}, wanted {want:?}"));
+                    problems.push(tr!(
+                        "{name} is {shape}, wanted {want}",
+                        name,
+                        shape = format_args!("{shape:?}"),
+                        want = format_args!("{want:?}")
+                    ));
                 }
-                Some(tensor) if !tensor.dtype.is_float() => problems.push(format!(
+                Some(tensor) if !tensor.dtype.is_float() => problems.push(tr!(
                     "{} holds {}, wanted F16, BF16 or F32",
                     checkpoint.told_name(name),
                     tensor.dtype.name()
@@ -304,7 +319,7 @@ impl ModelConfig {
         let unknown = |name: &&str| !known.contains(name) && !is_unused(name);
         let unknown = checkpoint.names().filter(unknown);
         let not_part = |name| {
-            format!(
+            tr!(
                 "{} is not part of {}",
                 shown(name),
                 self.architecture.name()
@@ -349,8 +364,11 @@ fn n_layer(checkpoint: &Checkpoint, prefix: &str, part: &str) -> Result<Option<u
     let n_tensors = checkpoint.names().len();
     match checkpoint.names().filter_map(index_of).max() {
         // Each has many tensors, so more of them than tensors is no model.
-        Some(highest) if highest >= MAX_LAYERS.min(n_tensors) => Err(format!(
-            "has a {part} {highest}, but only {n_tensors} tensors"
+        Some(highest) if highest >= MAX_LAYERS.min(n_tensors) => Err(tr!(
+            "has a {part} {highest}, but only {n_tensors} tensors",
+            part,
+            highest,
+            n_tensors
         )),
         highest => Ok(highest.map(|highest| highest + 1)),
     }
@@ -380,17 +398,19 @@ fn squeezed(shape: &[usize]) -> &[usize] {
 fn missing_tensor(checkpoint: &Checkpoint, name: &str) -> String {
     let told = checkpoint.told_name(name);
     match name {
-        HEAD => format!(
-            "{told} is missing; if the head is tied to the embedding, save the model with its own head.weight"
+        HEAD => tr!(
+            "{told} is missing; if the head is tied to the embedding, save the model \
+             with its own head.weight",
+            told
         ),
-        _ => format!("{told} is missing"),
+        _ => tr!("{told} is missing", told),
     }
 }
 
 fn listed(problems: &[String]) -> String {
     let list = problems[..problems.len().min(MAX_LISTED)].join("; ");
     match problems.len().checked_sub(MAX_LISTED) {
-        Some(n_more) if n_more > 0 => format!("{list}; and {n_more} more"),
+        Some(n_more) if n_more > 0 => tr!("{list}; and {n_more} more", list, n_more),
         Some(_) | None => list,
     }
 }

@@ -79,7 +79,11 @@ impl<'a> Generation<'a> {
     fn read(&mut self, tokens: &[u32]) -> Result<()> {
         let n_vocab = self.model.config().vocab_size;
         if let Some(token) = tokens.iter().find(|token| **token as usize >= n_vocab) {
-            let reason = format!("has the token {token}, the model only {n_vocab}");
+            let reason = tr!(
+                "has the token {token}, the model only {n_vocab}",
+                token,
+                n_vocab
+            );
             return Err(Error::spec("vocabulary", reason));
         }
         let ids: Vec<i32> = tokens.iter().map(|token| token.cast_signed()).collect();
@@ -88,9 +92,12 @@ impl<'a> Generation<'a> {
         let (hidden, state) = self.model.hidden(ids, self.state.clone());
         let last = hidden.narrow(1, tokens.len() - 1, 1).squeeze_dim(1);
         let logits = self.model.logits(last).into_data();
-        self.logits = logits
-            .try_to_vec()
-            .map_err(|error| Error::Device(format!("logits cannot be read back: {error:?}")))?;
+        self.logits = logits.try_to_vec().map_err(|error| {
+            Error::Device(tr!(
+                "logits cannot be read back: {error}",
+                error = format_args!("{error:?}")
+            ))
+        })?;
         self.state = state;
         Ok(())
     }

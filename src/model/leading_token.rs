@@ -142,7 +142,7 @@ impl FromStr for TextStart {
             "zero" => Ok(Self::Zero),
             "none" => Ok(Self::None),
             other => {
-                let reason = format!("`{other}` is unknown; choose zero or none");
+                let reason = tr!("`{other}` is unknown; choose zero or none", other);
                 Err(Error::spec("leading token", reason))
             }
         }

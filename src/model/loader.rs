@@ -80,7 +80,7 @@ impl<'a> Loader<'a> {
 
     /// A tensor of a checkpoint whose names and shapes were checked before.
     fn view(&self, name: &str) -> Result<TensorView<'a>> {
-        let absent = || Error::input(self.checkpoint.file(), name, "is missing");
+        let absent = || Error::input(self.checkpoint.file(), name, tr!("is missing"));
         self.checkpoint.tensor(name).ok_or_else(absent)
     }
 
@@ -124,8 +124,9 @@ impl<'a> Loader<'a> {
         }
         self.on_the_way = 0;
         let refused = |error| {
-            Error::Device(format!(
-                "the weights cannot be copied to the device: {error}"
+            Error::Device(tr!(
+                "the weights cannot be copied to the device: {error}",
+                error
             ))
         };
         self.device.sync().map_err(refused)
@@ -133,7 +134,10 @@ impl<'a> Loader<'a> {
 
     fn matrix_shape(&self, view: &TensorView<'_>) -> Result<[usize; 2]> {
         view.shape.try_into().map_err(|_| {
-            let reason = format!("has the shape {:?}, not that of a matrix", view.shape);
+            let reason = tr!(
+                "has the shape {}, not that of a matrix",
+                format_args!("{:?}", view.shape)
+            );
             Error::input(self.checkpoint.file(), view.name, reason)
         })
     }

@@ -117,11 +117,11 @@ pub fn write_changed(
     let path = path.as_ref();
     let config = ModelConfig::from_checkpoint(checkpoint)?;
     if config.architecture != Architecture::Rwkv7 {
-        let reason = format!(
+        let reason = tr!(
             "is {}, which has no names but those of its file; copy the folder instead",
             config.architecture.name()
         );
-        return Err(Error::input(checkpoint.file(), "model", reason));
+        return Err(Error::input(checkpoint.file(), tr!("model"), reason));
     }
     let tensors = officials(checkpoint, &config, narrow, added);
     let total = tensors.iter().map(|tensor| tensor.n_bytes() as u64).sum();
@@ -187,8 +187,8 @@ struct Unchecked(PathBuf);
 impl Unchecked {
     fn beside(path: &Path) -> Result<Self> {
         let Some(name) = path.file_name() else {
-            let reason = "ends in no file name; add one";
-            return Err(Error::input(path, "path", reason));
+            let reason = tr!("ends in no file name; add one");
+            return Err(Error::input(path, tr!("path"), reason));
         };
         let mut own = OsString::from(".");
         own.push(name);
@@ -266,7 +266,7 @@ fn compare(path: &Path, tensors: &[Official<'_>], mut stage: Stage<'_, '_>) -> R
             return Err(Error::input(
                 path,
                 place,
-                "has other values when read back; write it again",
+                tr!("has other values when read back; write it again"),
             ));
         }
     }
@@ -392,7 +392,7 @@ fn check_range(
     for tensor in tensors {
         stage.passed(tensor)?;
         if too_large(tensor) {
-            let reason = format!(
+            let reason = tr!(
                 "has numbers that are too large for {}; choose another type",
                 tensor.dtype.name()
             );

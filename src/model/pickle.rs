@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::language;
 use crate::model::checkpoint::{TensorDType, shown};
 
 mod opcodes;
@@ -77,15 +78,16 @@ pub struct PickledStorage<'a> {
 /// over-large pickle, or something other than a dict or list of tensors.
 pub fn read_state_dict(bytes: &[u8]) -> Result<Vec<PickledTensor<'_>>, String> {
     if bytes.len() > MAX_PICKLE_BYTES {
-        return Err(format!(
+        return Err(tr!(
             "is {} bytes long; a table of tensors takes less than {MAX_PICKLE_BYTES}",
-            bytes.len()
+            bytes.len(),
+            MAX_PICKLE_BYTES
         ));
     }
     let mut machine = Machine::new(bytes);
     let top = machine
         .run()
-        .map_err(|reason| format!("byte {}: {reason}", machine.op_at))?;
+        .map_err(|reason| tr!("byte {}: {reason}", machine.op_at, reason))?;
     machine.state_dict(top)
 }
 
@@ -111,7 +113,7 @@ pub fn read_old_table(bytes: &[u8]) -> Result<OldTable<'_>, String> {
         let rest = &bytes[at..];
         let mut machine = Machine::new(&rest[..rest.len().min(MAX_PICKLE_BYTES)]);
         let top = machine.run();
-        let top = top.map_err(|reason| format!("byte {}: {reason}", at + machine.op_at))?;
+        let top = top.map_err(|reason| tr!("byte {}: {reason}", at + machine.op_at, reason))?;
         at += machine.at;
         Ok::<_, String>((machine, top))
     };
@@ -120,13 +122,13 @@ pub fn read_old_table(bytes: &[u8]) -> Result<OldTable<'_>, String> {
     let (machine, _) = next()?;
     if is_big_endian(machine.bytes) {
         return Err(
-            "was saved on a big-endian machine; load it there and save .safetensors".into(),
+            tr!("was saved on a big-endian machine; load it there and save .safetensors").into(),
         );
     }
     let (states, top) = next()?;
     let (keys, listed) = next()?;
     let Value::List(listed) = listed else {
-        return Err("the keys of the storages are not a list; the file is damaged".into());
+        return Err(tr!("the keys of the storages are not a list; the file is damaged").into());
     };
     let dtype_of = |key: &str| {
         let mut storages = states.storages.iter();
@@ -134,12 +136,12 @@ pub fn read_old_table(bytes: &[u8]) -> Result<OldTable<'_>, String> {
     };
     let storages = keys.lists[listed].iter().map(|key| match key {
         Value::Str(key) => dtype_of(key).map(|dtype| (*key, dtype)).ok_or_else(|| {
-            format!(
+            tr!(
                 "the storage {} belongs to no tensor; the file is damaged",
                 shown(key)
             )
         }),
-        _ => Err("the key of a storage is not text; the file is damaged".into()),
+        _ => Err(tr!("the key of a storage is not text; the file is damaged").into()),
     });
     Ok(OldTable {
         tensors: states.state_dict(top)?,
@@ -212,18 +214,20 @@ impl<'a> Machine<'a> {
                 || self.container_op(op)?
                 || self.object_op(op)?;
             if !known {
-                return Err(format!(
-                    "opcode {op:#04x} is not one that a checkpoint's pickle uses; refused"
+                return Err(tr!(
+                    "opcode {op} is not one that a checkpoint's pickle uses; refused",
+                    op = format_args!("{op:#04x}")
                 ));
             }
         }
     }
 
     fn persistent(&mut self) -> Result<(), String> {
-        const WANT: &str = "a storage reference is not (\"storage\", type, key, device, size)";
+        const WANT: &str =
+            mark!("a storage reference is not (\"storage\", type, key, device, size)");
         let id = self.pop()?;
         // Before 1.6 they end with which part of another storage it is: none.
-        let items = match self.items(id).ok_or(WANT)? {
+        let items = match self.items(id).ok_or_else(|| language::text(WANT))? {
             [items @ .., Value::Plain] => items,
             items => items,
         };
@@ -239,7 +243,7 @@ impl<'a> Machine<'a> {
                 key,
                 n_elements: size_of_int(*n_elements)?,
             },
-            _ => return Err(WANT.into()),
+            _ => return Err(language::text(WANT).into()),
         };
         self.storages.push(storage);
         self.push(Value::Storage(PickledStorageId(self.storages.len() - 1)))
@@ -249,15 +253,15 @@ impl<'a> Machine<'a> {
         let (args, callable) = (self.pop()?, self.pop()?);
         match (callable, args) {
             (Value::Callable(callable), args) => self.call(callable, args),
-            (_, Value::Tuple { .. }) => Err("calls something that is not a function".into()),
-            _ => Err("calls with something other than a tuple".into()),
+            (_, Value::Tuple { .. }) => Err(tr!("calls something that is not a function").into()),
+            _ => Err(tr!("calls with something other than a tuple").into()),
         }
     }
 
     fn call(&mut self, callable: Callable, args: Value<'a>) -> Result<(), String> {
         let items = self
             .items(args)
-            .ok_or("calls with something other than a tuple")?;
+            .ok_or_else(|| tr!("calls with something other than a tuple"))?;
         match (callable, items) {
             (Callable::OrderedDict, []) => self.new_dict(),
             (Callable::Size, [sizes @ Value::Tuple { .. }]) => {
@@ -303,19 +307,27 @@ impl<'a> Machine<'a> {
                 let (inner, inner_args) = (*inner, *inner_args);
                 self.call(inner, inner_args)
             }
-            _ => Err("calls a known function with arguments that torch.save does not write".into()),
+            _ => Err(
+                tr!("calls a known function with arguments that torch.save does not write").into(),
+            ),
         }
     }
 
     fn rebuild(&mut self, tensor: Rebuilt) -> Result<(), String> {
         if tensor.shape.1 != tensor.strides.1 || tensor.shape.1 > MAX_DIMS {
-            return Err(format!(
-                "a tensor has {} sizes and {} strides; both must be equal and at most {MAX_DIMS}",
-                tensor.shape.1, tensor.strides.1
+            return Err(tr!(
+                "a tensor has {} sizes and {} strides; both must be equal and at most \
+                 {MAX_DIMS}",
+                tensor.shape.1,
+                tensor.strides.1,
+                MAX_DIMS
             ));
         }
         if self.tensors.len() == MAX_TENSORS {
-            return Err(format!("describes more than {MAX_TENSORS} tensors"));
+            return Err(tr!(
+                "describes more than {MAX_TENSORS} tensors",
+                MAX_TENSORS
+            ));
         }
         self.tensors.push(tensor);
         self.push(Value::Tensor(self.tensors.len() - 1))

@@ -42,7 +42,7 @@ pub const SHAPE_0_4B: ModelConfig = ModelConfig {
 pub fn random_checkpoint(config: &ModelConfig, seed: u64) -> Result<Checkpoint> {
     let name = "random weights";
     let refuse =
-        |error: safetensors::SafeTensorError| Error::input(name, "tensors", error.to_string());
+        |error: safetensors::SafeTensorError| Error::input(name, tr!("tensors"), error.to_string());
     let mut random = SplitMix64::new(seed);
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = config
         .expected_tensors()

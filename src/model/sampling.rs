@@ -58,11 +58,11 @@ impl Sampler {
                 seed,
             } => {
                 if !(temperature > 0.0 && temperature.is_finite()) {
-                    let reason = format!("must be above 0, is {temperature}");
+                    let reason = tr!("must be above 0, is {temperature}", temperature);
                     return Err(Error::spec("temperature", reason));
                 }
                 if !(top_p > 0.0 && top_p <= 1.0) {
-                    let reason = format!("must be above 0 and at most 1, is {top_p}");
+                    let reason = tr!("must be above 0 and at most 1, is {top_p}", top_p);
                     return Err(Error::spec("top-p", reason));
                 }
                 seed
@@ -86,7 +86,7 @@ impl Sampler {
             ("frequency", limits.frequency),
         ] {
             if !penalty.is_finite() {
-                let reason = format!("must be a number, is {penalty}");
+                let reason = tr!("must be a number, is {penalty}", penalty);
                 return Err(Error::spec(format!("{name} penalty"), reason));
             }
         }
@@ -113,7 +113,8 @@ impl Sampler {
                 Ok(token as u32)
             }
             None => Err(Error::Device(
-                "the model's logits are not finite; a state that diverged can cause this".into(),
+                tr!("the model's logits are not finite; a state that diverged can cause this")
+                    .into(),
             )),
         }
     }

@@ -78,10 +78,11 @@ impl Tokenizer {
             65_536 => Self::world(),
             other => Err(Error::spec(
                 "vocabulary",
-                format!(
+                tr!(
                     "the model has {other} tokens; the built-in vocabularies have 4096 and \
                      65536, so a vocabulary file in the format of RWKV is needed; a \
-                     tokenizer.json is not read"
+                     tokenizer.json is not read",
+                    other
                 ),
             )),
         }
@@ -109,10 +110,10 @@ impl Tokenizer {
     pub fn from_bytes(file: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
         let file = file.as_ref();
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            let reason = "above 64 MiB; a vocabulary has about 1 MiB";
-            return Err(Error::input(file, "size", reason));
+            let reason = tr!("above 64 MiB; a vocabulary has about 1 MiB");
+            return Err(Error::input(file, tr!("size"), reason));
         }
-        let at_line = |line, reason| Error::input(file, format!("line {line}"), reason);
+        let at_line = |line: usize, reason| Error::input(file, tr!("line {line}", line), reason);
         if let Some(reason) = no_plain_text(bytes) {
             return Err(at_line(1, reason.into()));
         }
@@ -120,15 +121,18 @@ impl Tokenizer {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let before = &bytes[..error.valid_up_to()];
             let n_lines = before.iter().filter(|byte| **byte == b'\n').count();
-            at_line(n_lines + 1, "not UTF-8 text".into())
+            at_line(n_lines + 1, tr!("not UTF-8 text").into())
         })?;
         if text.trim_start().starts_with(['{', '[']) {
-            let reason = "is JSON, as for other models; an RWKV vocabulary has lines `id 'token' byte_length`";
+            let reason = tr!(
+                "is JSON, as for other models; an RWKV vocabulary has lines `id 'token' \
+                 byte_length`"
+            );
             return Err(at_line(1, reason.into()));
         }
         let entries =
             parse_lines(text).map_err(|(line, reason): (_, String)| at_line(line, reason))?;
-        check_bytes(&entries).map_err(|reason| Error::input(file, "vocabulary", reason))?;
+        check_bytes(&entries).map_err(|reason| Error::input(file, tr!("vocabulary"), reason))?;
         Ok(Self::from_entries(&entries))
     }
 
@@ -221,18 +225,21 @@ fn parse_lines(text: &str) -> Result<Vec<Entry>, (usize, String)> {
         let (id, bytes) = parse_line(line_text).map_err(|reason| (line, reason))?;
         let earlier = std::mem::replace(&mut line_of_id[usize::from(id)], line);
         if earlier != 0 {
-            return Err((line, format!("id {id} is already in line {earlier}")));
+            return Err((
+                line,
+                tr!("id {id} is already in line {earlier}", id, earlier),
+            ));
         }
         entries.push(Entry { id, line, bytes });
     }
     if entries.is_empty() {
-        return Err((1, "the vocabulary is empty".into()));
+        return Err((1, tr!("the vocabulary is empty").into()));
     }
     entries.sort_unstable_by(|a, b| a.bytes.cmp(&b.bytes).then(a.line.cmp(&b.line)));
     for pair in entries.windows(2) {
         if pair[0].bytes == pair[1].bytes {
             let earlier = pair[0].line;
-            let reason = format!("the token is already in line {earlier}");
+            let reason = tr!("the token is already in line {earlier}", earlier);
             return Err((pair[1].line, reason));
         }
     }
@@ -241,24 +248,28 @@ fn parse_lines(text: &str) -> Result<Vec<Entry>, (usize, String)> {
 
 /// The id and the bytes of one line.
 fn parse_line(line: &str) -> Result<(u16, Vec<u8>), String> {
-    const SHAPE: &str = "not of the form `id 'token' byte_length`";
-    let (id, rest) = line.split_once(' ').ok_or(SHAPE)?;
-    let (literal, length) = rest.rsplit_once(' ').ok_or(SHAPE)?;
-    let id: u32 = id.parse().map_err(|_| SHAPE)?;
-    let length: usize = length.parse().map_err(|_| SHAPE)?;
+    let shape = || tr!("not of the form `id 'token' byte_length`");
+    let (id, rest) = line.split_once(' ').ok_or_else(shape)?;
+    let (literal, length) = rest.rsplit_once(' ').ok_or_else(shape)?;
+    let id: u32 = id.parse().map_err(|_| shape())?;
+    let length: usize = length.parse().map_err(|_| shape())?;
     if id == 0 || id > MAX_ID {
-        return Err(format!("id {id} is outside 1..{MAX_ID}"));
+        return Err(tr!("id {id} is outside 1..{MAX_ID}", id, MAX_ID));
     }
     let bytes = literal::parse(literal.trim_matches(' '))?;
     if bytes.len() != length {
         let n_bytes = bytes.len();
-        return Err(format!(
-            "the token has {n_bytes} bytes, the line says {length}"
+        return Err(tr!(
+            "the token has {n_bytes} bytes, the line says {length}",
+            n_bytes,
+            length
         ));
     }
     if bytes.is_empty() || bytes.len() > MAX_TOKEN_BYTES {
-        return Err(format!(
-            "a token of {length} bytes; tokens have 1 to {MAX_TOKEN_BYTES}"
+        return Err(tr!(
+            "a token of {length} bytes; tokens have 1 to {MAX_TOKEN_BYTES}",
+            length,
+            MAX_TOKEN_BYTES
         ));
     }
     Ok((id as u16, bytes))
@@ -275,9 +286,10 @@ fn check_bytes(entries: &[Entry]) -> Result<(), String> {
     let missing: Vec<_> = (0..256_usize).filter(|byte| !is_token[*byte]).collect();
     match missing.as_slice() {
         [] => Ok(()),
-        [first, rest @ ..] => Err(format!(
-            "byte {first:#04x} has no token, nor have {} more; every byte needs one",
-            rest.len()
+        [first, rest @ ..] => Err(tr!(
+            "byte {first} has no token, nor have {} more; every byte needs one",
+            rest.len(),
+            first = format_args!("{first:#04x}")
         )),
     }
 }

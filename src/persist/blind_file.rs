@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::json_lines::{add_line, read_lines};
 use crate::bench::mcnemar_exact;
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::random::SplitMix64;
 
 /// The form of the file.
@@ -143,32 +144,37 @@ impl BlindSetup {
         let known: Self = match serde_json::from_value::<Self>(first) {
             Ok(known) if known.format == FORMAT => known,
             Ok(_) | Err(_) => {
-                let reason = "is not a blind test of this version; name another file";
-                return Err(Error::input(path, "line 1", reason));
+                let reason = tr!("is not a blind test of this version; name another file");
+                return Err(Error::input(path, tr!("line 1"), reason));
             }
         };
         let reason = if (&known.a, &known.b) != (&self.a, &self.b) {
-            Some(format!("compares {} with {}", known.a, known.b))
+            Some(tr!("compares {} with {}", known.a, known.b))
         } else if known.prompts != self.prompts {
-            Some("has other prompts".to_owned())
+            Some(tr!("has other prompts").to_owned())
         } else if known.settings != self.settings {
-            Some("has other settings of the answers".to_owned())
+            Some(tr!("has other settings of the answers").to_owned())
         } else {
             None
         };
         if let Some(reason) = reason {
-            let reason = format!("{reason}; name another file, or set the test up as it was");
-            return Err(Error::input(path, "blind test", reason));
+            let reason = tr!(
+                "{reason}; name another file, or set the test up as it was",
+                reason
+            );
+            return Err(Error::input(path, tr!("blind test"), reason));
         }
         self.seed = known.seed;
         let mut judgements: Vec<Judgement> = Vec::new();
         for (idx, line) in lines.enumerate() {
-            let bad = |reason: String| Error::input(path, format!("line {}", idx + 2), reason);
+            let bad = |reason: String| Error::input(path, tr!("line {}", idx + 2), reason);
             let judgement: Judgement =
-                serde_json::from_value(line).map_err(|error| bad(error.to_string()))?;
+                serde_json::from_value(line).map_err(|error| bad(json_words(&error)))?;
             let is_known = judgements.iter().any(|of| of.prompt == judgement.prompt);
             if is_known || judgement.prompt >= self.prompts.len() {
-                return Err(bad("judges a prompt twice, or one that is not there".into()));
+                return Err(bad(
+                    tr!("judges a prompt twice, or one that is not there").into()
+                ));
             }
             judgements.push(judgement);
         }

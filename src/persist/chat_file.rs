@@ -63,8 +63,8 @@ pub struct Chat {
 pub fn write_chat(path: &Path, chat: &Chat, overwrite: bool) -> Result<[PathBuf; 2]> {
     let both = [path.to_path_buf(), sidecar_path(path)];
     if let Some(there) = both.iter().find(|path| path.exists() && !overwrite) {
-        let reason = "exists already; choose another name or overwrite it";
-        return Err(Error::input(there, "file", reason));
+        let reason = tr!("exists already; choose another name or overwrite it");
+        return Err(Error::input(there, tr!("file"), reason));
     }
     let mut known = Known::default();
     let answers = chat.answers.iter().map(|by| known.about(by));

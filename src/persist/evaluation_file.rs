@@ -15,6 +15,7 @@ use crate::atomic::write_atomic;
 use crate::bench::{Conditions, Evaluation, FewShotOrder, ItemRecord};
 use crate::data::Source;
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::model::TextStart;
 use crate::protocol::event::WrittenAnswers;
 
@@ -144,7 +145,7 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
         let is_object = |text: &&str| text.trim_start().starts_with('{');
         let text = text.and_then(|text| match is_object(&text) {
             true => Ok(text),
-            false => Err("not a JSON object".into()),
+            false => Err(tr!("not a JSON object").into()),
         });
         let read = text.and_then(|text| match &about {
             None => {
@@ -152,13 +153,13 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
                 Ok(())
             }
             Some(_) => {
-                let record = serde_json::from_str(text).map_err(|error| error.to_string())?;
+                let record = serde_json::from_str(text).map_err(|error| json_words(&error))?;
                 records.push(record);
                 Ok(())
             }
         });
         if let Err(reason) = read {
-            bad = Some(Error::input(file, format!("line {line}"), reason));
+            bad = Some(Error::input(file, tr!("line {line}", line), reason));
         }
     })?;
     if let Some(error) = bad {
@@ -170,7 +171,11 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
         ..
     }) = about
     else {
-        return Err(Error::input(path, "line 1", "there is nothing in it"));
+        return Err(Error::input(
+            path,
+            tr!("line 1"),
+            tr!("there is nothing in it"),
+        ));
     };
     // Versions that did not say put token 0 in front of every text.
     if scored.is_tuned && conditions.leading_token.is_none() {
@@ -188,12 +193,18 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
 
 fn first_line(text: &str) -> Result<About, String> {
     let FirstLine { evaluation } = serde_json::from_str(text).map_err(|error| {
-        format!("not an evaluation of Gosling, whose first line says what was scored ({error})")
+        tr!(
+            "not an evaluation of Gosling, whose first line says what was scored \
+             ({error})",
+            error = json_words(&error)
+        )
     })?;
     match evaluation.version {
         VERSION => Ok(evaluation),
-        other => Err(format!(
-            "version {other} of the format; this program reads version {VERSION}"
+        other => Err(tr!(
+            "version {other} of the format; this program reads version {VERSION}",
+            other,
+            VERSION
         )),
     }
 }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 /// A folder that is no run's, and [`Error::Io`].
 pub fn export_events(run: &Path, to: &Path) -> Result<(PathBuf, usize)> {
     let begin = fs::metadata(run.join(SPEC_FILE)).and_then(|of| of.modified());
-    let begin = begin.map_err(|_| Error::input(run, SPEC_FILE, "is not there; name a run"))?;
+    let begin = begin.map_err(|_| Error::input(run, SPEC_FILE, tr!("is not there; name a run")))?;
     let begin = secs(begin);
     let (records, _) = read_metrics(run.join(METRICS_FILE))?;
     let folder = to.join(run_id(run)?.0);
@@ -46,8 +46,8 @@ pub fn runs_in(folder: &Path) -> Result<Vec<PathBuf>> {
     match runs.is_empty() {
         true => Err(Error::input(
             folder,
-            "runs",
-            "holds none; name a run or a folder of runs",
+            tr!("runs"),
+            tr!("holds none; name a run or a folder of runs"),
         )),
         false => Ok(runs),
     }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::metrics::MetricRecord;
+use super::protobuf::{put_bytes, put_f32, put_f64, put_varint};
 use crate::error::{Error, Result};
 use crate::protocol::event::{
     DecorrelationMetrics, EvaluationPhase, LiftMetrics, LiteralMetrics, Score, StepMetrics,
@@ -89,8 +90,8 @@ impl EventFile {
     /// # Errors
     /// [`Error::Io`].
     fn add(&mut self, record: &MetricRecord) -> Result<()> {
-        match event_of(record, &mut self.last_step, now()) {
-            Some(event) => self.write(&framed(&event)),
+        match values_of(record, &mut self.last_step) {
+            Some((step, values)) => self.write(&framed(&event(now(), step, &values))),
             None => Ok(()),
         }
     }
@@ -103,20 +104,39 @@ impl EventFile {
 
 /// The numbers of records as an event file: its bytes, and how many records have any.
 /// They begin at `time`, in seconds since 1970, and take as long as their steps.
-pub(super) fn events_of(records: &[MetricRecord], mut time: f64) -> (Vec<u8>, usize) {
-    let (mut bytes, mut last_step, mut n_written) = (head(time, 0), 0, 0);
-    for record in records {
+pub(super) fn events_of(records: &[MetricRecord], time: f64) -> (Vec<u8>, usize) {
+    let (mut bytes, numbers) = (head(time, 0), numbers_of(records, time));
+    for of in &numbers {
+        bytes.extend(framed(&event(of.time, of.step, &of.values)));
+    }
+    (bytes, numbers.len())
+}
+
+/// The numbers of a record.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    /// The step that they were measured at.
+    pub step: usize,
+    /// When, in seconds since 1970.
+    pub time: f64,
+    /// What each is called and how large it is.
+    pub values: Vec<(&'static str, f64)>,
+}
+
+/// The numbers of the records that have any. They begin at `time`, in seconds since
+/// 1970, and take as long as their steps.
+pub(super) fn numbers_of(records: &[MetricRecord], mut time: f64) -> Vec<Numbers> {
+    let mut last_step = 0;
+    let mut of = |record: &MetricRecord| {
         if let MetricRecord::Step(step) = record
             && step.secs.is_finite()
         {
             time += step.secs;
         }
-        if let Some(event) = event_of(record, &mut last_step, time) {
-            bytes.extend(framed(&event));
-            n_written += 1;
-        }
-    }
-    (bytes, n_written)
+        let (step, values) = values_of(record, &mut last_step)?;
+        Some(Numbers { step, time, values })
+    };
+    records.iter().filter_map(&mut of).collect()
 }
 
 /// The name of an event file that begins at a time.
@@ -151,8 +171,11 @@ fn head(time: f64, from: usize) -> Vec<u8> {
     bytes
 }
 
-/// The event of a record; none where it has no numbers.
-fn event_of(record: &MetricRecord, last_step: &mut usize, time: f64) -> Option<Vec<u8>> {
+/// The step and the numbers of a record; none where it has no numbers.
+fn values_of(
+    record: &MetricRecord,
+    last_step: &mut usize,
+) -> Option<(usize, Vec<(&'static str, f64)>)> {
     let (step, values) = match record {
         MetricRecord::Step(metrics) => (metrics.step, of_step(metrics)),
         MetricRecord::Validation {
@@ -173,7 +196,7 @@ fn event_of(record: &MetricRecord, last_step: &mut usize, time: f64) -> Option<V
                 EvaluationPhase::After => (*last_step, "accuracy/tuned"),
             };
             let share = summary.scores.first().and_then(share)?;
-            return Some(event(time, step, &[(name, share)]));
+            return Some((step, vec![(name, share)]));
         }
         MetricRecord::Costs { .. }
         | MetricRecord::Diagnosis { .. }
@@ -183,7 +206,7 @@ fn event_of(record: &MetricRecord, last_step: &mut usize, time: f64) -> Option<V
         | MetricRecord::End { .. } => return None,
     };
     *last_step = step;
-    Some(event(time, step, &values))
+    Some((step, values))
 }
 
 /// The share of items that were answered right.
@@ -252,8 +275,7 @@ fn event(time: f64, step: usize, values: &[(&str, f64)]) -> Vec<u8> {
     for (tag, value) in values {
         let mut of = Vec::new();
         put_bytes(&mut of, 1, tag.as_bytes());
-        of.push(2 << 3 | 5);
-        of.extend((*value as f32).to_le_bytes());
+        put_f32(&mut of, 2, *value as f32);
         put_bytes(&mut summary, 1, &of);
     }
     let mut event = timed(time);
@@ -264,28 +286,9 @@ fn event(time: f64, step: usize, values: &[(&str, f64)]) -> Vec<u8> {
 
 /// An event with nothing but its time.
 fn timed(time: f64) -> Vec<u8> {
-    let mut event = vec![1 << 3 | 1];
-    event.extend(time.to_le_bytes());
+    let mut event = Vec::new();
+    put_f64(&mut event, 1, time);
     event
-}
-
-fn put_varint(to: &mut Vec<u8>, field: u8, value: u64) {
-    to.push(field << 3);
-    varint(to, value);
-}
-
-fn put_bytes(to: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    to.push(field << 3 | 2);
-    varint(to, bytes.len() as u64);
-    to.extend(bytes);
-}
-
-fn varint(to: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        to.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    to.push(value as u8);
 }
 
 /// A record of the file.

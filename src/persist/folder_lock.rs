@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::language;
 
 /// How often a lock that is held is asked for again, and after which time: someone
 /// who only looks at a folder holds it for an instant; see [`holder_of`].
@@ -55,7 +56,11 @@ impl FolderLock {
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", path, error)),
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::input(folder, "lock", holder(&pid_path, what)));
+                return Err(Error::input(
+                    folder,
+                    tr!("lock"),
+                    holder(&pid_path, language::text(what)),
+                ));
             }
         }
         // Only for the message above: without it the lock still holds.
@@ -98,10 +103,13 @@ fn pid_in(pid_path: &Path) -> Option<u32> {
 fn holder(pid_path: &Path, what: &str) -> String {
     match pid_in(pid_path) {
         Some(pid) if pid == std::process::id() => {
-            format!("the {what} is open in this process already; stop it there first")
+            tr!(
+                "the {what} is open in this process already; stop it there first",
+                what
+            )
         }
-        Some(pid) => format!("process {pid} uses this {what}; stop it first"),
-        None => format!("another process uses this {what}; stop it first"),
+        Some(pid) => tr!("process {pid} uses this {what}; stop it first", pid, what),
+        None => tr!("another process uses this {what}; stop it first", what),
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::format::json_words;
 
 /// The most that is read of a file of lines.
 const MAX_BYTES: u64 = 1 << 30;
@@ -25,7 +26,7 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let fail = |source| Error::io("read", path, source);
     let file = File::open(path).map_err(fail)?;
     if file.metadata().map_err(fail)?.len() > MAX_BYTES {
-        return Err(Error::input(path, "file", "is larger than 1 GiB"));
+        return Err(Error::input(path, tr!("file"), tr!("is larger than 1 GiB")));
     }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(fail)?;
@@ -43,8 +44,8 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
             Err(error) => {
                 return Err(Error::input(
                     path,
-                    format!("line {}", idx + 1),
-                    error.to_string(),
+                    tr!("line {}", idx + 1),
+                    json_words(&error),
                 ));
             }
         }
@@ -70,7 +71,7 @@ pub fn add_lines<T: Serialize>(path: &Path, entries: &[T]) -> Result<()> {
     let mut lines = String::new();
     for entry in entries {
         let line = serde_json::to_string(entry)
-            .map_err(|error| Error::input(path, "entry", error.to_string()))?;
+            .map_err(|error| Error::input(path, tr!("entry"), error.to_string()))?;
         lines += &line;
         lines.push('\n');
     }

@@ -26,6 +26,16 @@ pub const PRESETS: &[(&str, &str)] = embed!(
     "paper-no-decorrelation",
 );
 
+/// What a run that ships is about: the comment at its start, whose message the window
+/// shows.
+pub fn about(text: &str) -> String {
+    let comments = text.lines().take_while(|line| line.starts_with("//"));
+    let words: Vec<&str> = comments
+        .map(|line| line.trim_start_matches('/').trim())
+        .collect();
+    words.join(" ")
+}
+
 /// The run of that name.
 ///
 /// # Errors
@@ -35,7 +45,11 @@ pub fn preset(name: &str) -> Result<RunSpec> {
         Some((_, text)) => parse_spec(text, format!("{name}.ron")),
         None => {
             let names: Vec<&str> = PRESETS.iter().map(|(known, _)| *known).collect();
-            let reason = format!("{name:?} is unknown; choose from {}", names.join(", "));
+            let reason = tr!(
+                "{name} is unknown; choose from {}",
+                names.join(", "),
+                name = format_args!("{name:?}")
+            );
             Err(Error::spec("preset", reason))
         }
     }

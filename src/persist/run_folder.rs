@@ -15,6 +15,8 @@
 //!                       a LoRA run lora.safetensors
 //!   log.txt             for the user
 //!   lock, lock.pid      held by the process that writes here
+//!   session.json, request.json
+//!                       what others ask of that process; see `run_requests`
 //! ```
 
 use std::fs::{self, OpenOptions};
@@ -27,6 +29,7 @@ use super::evaluation_file::{Scored, write_evaluation};
 use super::event_file::RunEvents;
 use super::folder_lock::FolderLock;
 use super::metrics::{MetricRecord, MetricsFile};
+use super::run_requests::desk;
 use super::spec_file::{parse_spec, print_spec, read_text};
 use super::utc::utc_now;
 use crate::atomic::write_atomic;
@@ -34,7 +37,7 @@ use crate::bench::Evaluation;
 use crate::error::{Error, Result};
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::protocol::run_spec::{LeadingToken, RunSpec, VocabularySource};
-use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE, VOCABULARY_FILE};
+use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE, STATE_FILE, VOCABULARY_FILE};
 
 mod create;
 mod step_files;
@@ -106,10 +109,12 @@ impl RunFolder {
         let spec_file = path.join(SPEC_FILE);
         // Before the lock, which must not litter folders of other kinds.
         if !spec_file.is_file() {
-            let reason = "is not there; a run's folder has one";
+            let reason = tr!("is not there; a run's folder has one");
             return Err(Error::input(path, SPEC_FILE, reason));
         }
-        let lock = FolderLock::take(path, "run")?;
+        let lock = FolderLock::take(path, mark!("run"))?;
+        // Of a process that was killed: nobody is to ask it.
+        desk::clear(path);
         let spec = read_run_spec(path)?;
         spec.check().map_err(|error| error.at_file(&spec_file))?;
         create_folders(path)?;
@@ -163,7 +168,7 @@ impl RunFolder {
 
     /// The file of the tuned state.
     pub fn state_path(&self) -> PathBuf {
-        self.path.join("state.safetensors")
+        self.path.join(STATE_FILE)
     }
 
     /// The file of a whole lifted run.
@@ -178,7 +183,7 @@ impl RunFolder {
 
     /// The file of the log.
     pub fn log_path(&self) -> PathBuf {
-        self.path.join("log.txt")
+        log_file(&self.path)
     }
 
     /// The file of the checkpoint after `step`.
@@ -211,13 +216,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`] if it cannot be written.
     pub fn append_log(&self, text: &str) -> Result<()> {
-        let path = self.log_path();
-        let now = utc_now();
-        let lines: String = text.lines().map(|line| format!("{now} {line}\n")).collect();
-        let mut options = OpenOptions::new();
-        let file = options.create(true).append(true).open(&path);
-        file.and_then(|mut file| file.write_all(lines.as_bytes()))
-            .map_err(|source| Error::io("write", path, source))
+        append_log(&self.path, text)
     }
 
     /// Drops the records that no longer hold when the run continues from `step`.
@@ -245,7 +244,7 @@ impl RunFolder {
     /// none.
     pub fn newest_checkpoint(path: &Path) -> Result<(usize, PathBuf)> {
         let newest = step_files(&path.join("checkpoints"))?.into_iter().next();
-        newest.ok_or_else(|| Error::input(path, "checkpoints", "holds none"))
+        newest.ok_or_else(|| Error::input(path, tr!("checkpoints"), tr!("holds none")))
     }
 
     /// Steps and files of the snapshots, newest first.
@@ -300,6 +299,25 @@ impl RunFolder {
         write_evaluation(&path, evaluation, scored)?;
         Ok(path)
     }
+}
+
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("log.txt")
+}
+
+/// Adds a text to the log of the run in `folder`, with the time in front of each of its
+/// lines.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be written.
+pub(crate) fn append_log(folder: &Path, text: &str) -> Result<()> {
+    let path = log_file(folder);
+    let now = utc_now();
+    let lines: String = text.lines().map(|line| format!("{now} {line}\n")).collect();
+    let mut options = OpenOptions::new();
+    let file = options.create(true).append(true).open(&path);
+    file.and_then(|mut file| file.write_all(lines.as_bytes()))
+        .map_err(|source| Error::io("write", path, source))
 }
 
 /// The file of the items of an evaluation of the run in `folder`.
@@ -367,7 +385,7 @@ pub fn run_id(path: &Path) -> Result<RunId> {
 }
 
 fn fill(path: &Path, spec: &str) -> Result<RunFolder> {
-    let lock = FolderLock::take(path, "run")?;
+    let lock = FolderLock::take(path, mark!("run"))?;
     create_folders(path)?;
     // Last, for a folder with a specification is a run.
     write_atomic(path.join(SPEC_FILE), |writer| {

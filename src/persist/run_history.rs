@@ -8,6 +8,8 @@ use super::folder_lock::holder_of;
 use super::metrics::{MetricRecord, read_metrics};
 use super::run_folder::{METRICS_FILE, SPEC_FILE, read_run_spec, run_id, snapshot_steps};
 use super::run_labels::RunLabels;
+use super::run_requests::asking::is_watched;
+use super::run_requests::pause_of;
 use crate::error::{Error, Result};
 use crate::protocol::event::{Event, RunEvent};
 use crate::runs::run::{Run, RunStatus};
@@ -67,7 +69,14 @@ pub fn observed_run(folder: &Path) -> Result<Run> {
     let holder = holder_of(folder);
     let mut run = read_run(folder)?;
     match (run.status.is_over(), holder) {
-        (false, Some(pid)) => run.elsewhere = Some(pid),
+        (false, Some(pid)) => {
+            run.elsewhere = Some(pid);
+            if pause_of(folder).is_some() {
+                let total = run.spec.training.steps;
+                let step = run.step;
+                run.status = RunStatus::Paused { step, total };
+            }
+        }
         (false, None) => run.status = RunStatus::Interrupted { step: run.step },
         (true, _) => {}
     }
@@ -80,8 +89,10 @@ fn read_run(folder: &Path) -> Result<Run> {
     let (records, n_torn) = read_metrics(folder.join(METRICS_FILE))?;
     let mut notes = Vec::new();
     if n_torn > 0 {
-        notes.push(format!(
-            "damaged lines of {METRICS_FILE} left out, {n_torn}"
+        notes.push(tr!(
+            "damaged lines of {METRICS_FILE} left out, {n_torn}",
+            METRICS_FILE,
+            n_torn
         ));
     }
     let mut events = Vec::new();
@@ -113,10 +124,11 @@ fn read_run(folder: &Path) -> Result<Run> {
     for event in events {
         store.apply(Event::Run(id.clone(), event));
     }
-    let mut run = store
-        .take(&id)
-        .ok_or_else(|| Error::input(folder, METRICS_FILE, "holds no run; remove the folder"))?;
+    let mut run = store.take(&id).ok_or_else(|| {
+        Error::input(folder, METRICS_FILE, tr!("holds no run; remove the folder"))
+    })?;
     run.snapshots = snapshot_steps(folder)?;
+    run.is_watched = is_watched(folder);
     match RunLabels::read(folder) {
         Ok(labels) => run.labels = labels,
         // The run is whole without them.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::model::checkpoint::{is_same_content, short_fingerprint};
 
 const FILE: &str = "inputs.json";
@@ -49,7 +50,7 @@ impl RunInputs {
         if !path.is_file() {
             return Ok(None);
         }
-        let text = crate::text_file::read_text(&path, 1 << 20, "hashes take a few lines")?;
+        let text = crate::text_file::read_text(&path, 1 << 20, tr!("hashes take a few lines"))?;
         Self::from_json(&text)
             .map(Some)
             .map_err(|reason| Error::input(&path, "JSON", reason))
@@ -71,7 +72,7 @@ impl RunInputs {
     /// # Errors
     /// Why it cannot be read.
     pub fn from_json(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
+        serde_json::from_str(text).map_err(|error| json_words(&error))
     }
 
     /// On one line, for a checkpoint.
@@ -82,22 +83,21 @@ impl RunInputs {
 
     /// What is another than it was, both named.
     pub fn changes(&self, now: &Self) -> Vec<String> {
-        let pairs = [
-            ("the weights were", &self.model, "are", &now.model),
-            (
-                "the vocabulary was",
-                &self.vocabulary,
-                "is",
-                &now.vocabulary,
-            ),
-            ("the data were", &self.data, "are", &now.data),
-        ];
-        let changed = pairs
-            .into_iter()
-            .filter(|(_, then, _, now)| !is_same_content(&then.fingerprint, &now.fingerprint));
-        changed
-            .map(|(was, then, is, now)| format!("{was} {then} and {is} {now}"))
-            .collect()
+        let is_other =
+            |then: &Input, now: &Input| !is_same_content(&then.fingerprint, &now.fingerprint);
+        let mut changes = Vec::new();
+        if is_other(&self.model, &now.model) {
+            let change = tr!("the weights were {} and are {}", self.model, now.model);
+            changes.push(change);
+        }
+        if is_other(&self.vocabulary, &now.vocabulary) {
+            let (then, now) = (&self.vocabulary, &now.vocabulary);
+            changes.push(tr!("the vocabulary was {then} and is {now}", then, now));
+        }
+        if is_other(&self.data, &now.data) {
+            changes.push(tr!("the data were {} and are {}", self.data, now.data));
+        }
+        changes
     }
 }
 

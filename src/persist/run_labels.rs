@@ -26,13 +26,17 @@ impl RunLabels {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(Error::io("read", &path, error)),
             Ok(metadata) if metadata.len() > MAX_BYTES => {
-                return Err(Error::input(&path, "size", "is too large for labels"));
+                return Err(Error::input(
+                    &path,
+                    tr!("size"),
+                    tr!("is too large for labels"),
+                ));
             }
             Ok(_) => {}
         }
         let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
         ron::from_str(&text).map_err(|error| {
-            let place = format!("line {}", error.span.start.line);
+            let place = tr!("line {}", error.span.start.line);
             Error::input(&path, place, error.code.to_string())
         })
     }

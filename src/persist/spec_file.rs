@@ -63,17 +63,19 @@ pub fn parse_spec(text: &str, origin: impl AsRef<Path>) -> Result<RunSpec> {
 /// [`Error::Io`] if the file cannot be read, [`Error::Input`] if it is too
 /// large, a folder, no text, or a data set.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
-    let what = "a run specification is a short RON file";
+    let what = tr!("a run specification is a short RON file");
     let text = text_file::read_text(path, MAX_BYTES, what)?;
     if text.trim().is_empty() {
-        let reason = "is empty; a RON file of a run or a sweep is needed";
-        return Err(Error::input(path, "line 1", reason));
+        let reason = tr!("is empty; a RON file of a run or a sweep is needed");
+        return Err(Error::input(path, tr!("line 1"), reason));
     }
     // RON begins with a parenthesis, a name or a comment.
     if text.trim_start().starts_with(['{', '[']) {
-        let reason = "is JSON; a run or a sweep is a RON file, and a data set is named in one or \
-                      with --set data.source='Jsonl(train: \"FILE\", template: Plain)'";
-        return Err(Error::input(path, "line 1", reason));
+        let reason = tr!(
+            "is JSON; a run or a sweep is a RON file, and a data set is named in one or \
+             with --set data.source='Jsonl(train: \"FILE\", template: Plain)'"
+        );
+        return Err(Error::input(path, tr!("line 1"), reason));
     }
     Ok(text)
 }
@@ -87,7 +89,7 @@ pub(crate) fn parse_ron<T: DeserializeOwned>(text: &str, origin: impl AsRef<Path
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     parse(text).map_err(|error| {
         let Position { line, col } = place(text, &error.span.start);
-        let place = format!("line {line}, column {col}");
+        let place = tr!("line {line}, column {col}", line, col);
         Error::input(origin, place, reason(text, &error.code))
     })
 }
@@ -130,7 +132,7 @@ pub fn print_compact<T: Serialize>(spec: &T) -> Result<String> {
 /// specification is then as it was.
 pub fn set_field<T: Serialize + DeserializeOwned>(spec: &mut T, assignment: &str) -> Result<()> {
     let Some((path, value)) = assignment.split_once('=') else {
-        let reason = "is not an assignment; use path=value, as in training.batch=8";
+        let reason = tr!("is not an assignment; use path=value, as in training.batch=8");
         return Err(Error::spec(shorten(assignment), reason));
     };
     let (path, value) = (path.trim(), value.trim());
@@ -188,7 +190,7 @@ fn newtype_of_number(value: &str) -> Option<&str> {
 pub(super) fn unprintable(error: &RonError) -> Error {
     Error::spec(
         "run",
-        format!("cannot be written as text: {}", lower_first(error)),
+        tr!("cannot be written as text: {}", lower_first(error)),
     )
 }
 
@@ -238,35 +240,35 @@ fn reason(text: &str, code: &RonError) -> String {
     let reason = match code {
         RonError::NoSuchStructField {
             expected, found, ..
-        } => unknown("field", found, expected),
+        } => unknown(tr!("field"), found, expected),
         RonError::NoSuchEnumVariant {
             expected, found, ..
-        } => unknown("choice", found, expected),
+        } => unknown(tr!("choice"), found, expected),
         RonError::MissingStructField {
             field,
             outer: Some(outer),
-        } => format!("`{outer}` needs the field `{field}`"),
+        } => tr!("`{outer}` needs the field `{field}`", outer, field),
         RonError::MissingStructField { field, outer: None } => {
-            format!("the field `{field}` is missing")
+            tr!("the field `{field}` is missing", field)
         }
         RonError::DuplicateStructField { field, .. } => {
-            format!("the field `{field}` is set twice")
+            tr!("the field `{field}` is set twice", field)
         }
-        RonError::TrailingCharacters => "unexpected text after the specification's end".into(),
-        RonError::ExpectedInteger => "expected a whole number".into(),
+        RonError::TrailingCharacters => tr!("unexpected text after the specification's end").into(),
+        RonError::ExpectedInteger => tr!("expected a whole number").into(),
         RonError::IntegerOutOfBounds => {
-            "the number is too large or negative; expected a whole number from 0".into()
+            tr!("the number is too large or negative; expected a whole number from 0").into()
         }
-        RonError::ExpectedFloat => "expected a number".into(),
-        RonError::ExpectedBoolean => "expected true or false".into(),
-        RonError::ExpectedString => "expected text in double quotes".into(),
+        RonError::ExpectedFloat => tr!("expected a number").into(),
+        RonError::ExpectedBoolean => tr!("expected true or false").into(),
+        RonError::ExpectedString => tr!("expected text in double quotes").into(),
         RonError::InvalidEscape(_) => crate::language::text(PATH_HINT).into(),
         // Well-formed, so the value before the missing comma was cut short.
-        RonError::ExpectedComma if RawValue::from_ron(text).is_ok() => {
-            "expected the value to end here; a whole number has no fraction, \
-             and a choice without fields no parentheses"
-                .into()
-        }
+        RonError::ExpectedComma if RawValue::from_ron(text).is_ok() => tr!(
+            "expected the value to end here; a whole number has no fraction, and a \
+             choice without fields no parentheses"
+        )
+        .into(),
         other => lower_first(other),
     };
     shorten(&reason)

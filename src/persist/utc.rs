@@ -9,7 +9,8 @@ pub fn utc_now() -> String {
     utc(since.map_or(0, |since| since.as_secs()))
 }
 
-fn utc(unix_secs: u64) -> String {
+/// A time in UTC, in seconds since 1970, as `2026-02-28 23:59:59Z`.
+pub(super) fn utc(unix_secs: u64) -> String {
     let (days, secs) = (unix_secs / 86_400, unix_secs % 86_400);
     let (year, month, day) = date(days);
     let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);

@@ -25,7 +25,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
             "NaN" => Ok(f64::NAN),
             "inf" => Ok(f64::INFINITY),
             "-inf" => Ok(f64::NEG_INFINITY),
-            _ => Err(D::Error::custom("expected a number, NaN, inf or -inf")),
+            _ => Err(D::Error::custom(tr!("expected a number, NaN, inf or -inf"))),
         },
     }
 }

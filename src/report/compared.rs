@@ -43,7 +43,10 @@ pub fn evaluations_of(folder: &Path) -> Result<Vec<PathBuf>> {
 /// the other.
 pub fn compared(contenders: &[Contender], common: bool, n_first: Option<usize>) -> Result<Table> {
     let Some((first, others)) = contenders.split_first() else {
-        return Err(Error::spec("comparison", "there is nothing to compare"));
+        return Err(Error::spec(
+            "comparison",
+            tr!("there is nothing to compare"),
+        ));
     };
     let conditions = &first.evaluation().conditions;
     let mut columns = vec!["name", "figure", "accuracy"];
@@ -97,7 +100,7 @@ pub fn against(
     compared.map_err(|error| match error {
         Error::Spec { field, reason } => Error::spec(
             field,
-            format!("{} and {}: {reason}", first.name, other.name),
+            tr!("{} and {}: {reason}", first.name, other.name, reason),
         ),
         other @ (Error::Input { .. }
         | Error::Changed { .. }

@@ -6,6 +6,7 @@ use super::Cell;
 use crate::bench::{Accuracy, Evaluation};
 use crate::error::{Error, Result};
 use crate::format::shown;
+use crate::language;
 use crate::persist::evaluation_file::{EvaluationFile, read_evaluation};
 use crate::persist::run_folder::{SPEC_FILE, read_run_spec};
 use crate::protocol::run_spec::RunSpec;
@@ -53,7 +54,10 @@ impl Contender {
         };
         let of_run = path.join("eval").join(name);
         if !of_run.is_file() {
-            let reason = format!("the run has no evaluation of the {what} model");
+            let reason = tr!(
+                "the run has no evaluation of the {what} model",
+                what = language::text(what)
+            );
             return Err(Error::input(
                 path,
                 Path::new("eval").join(name).display().to_string(),

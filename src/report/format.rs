@@ -60,6 +60,14 @@ impl TableFormat {
         }
     }
 
+    /// Whether programs read it, which look for columns by their names.
+    pub fn is_for_programs(self) -> bool {
+        match self {
+            Self::Csv | Self::Json => true,
+            Self::Text | Self::Markdown | Self::Latex => false,
+        }
+    }
+
     /// The format of a file by its extension.
     ///
     /// # Errors
@@ -71,7 +79,11 @@ impl TableFormat {
         all.find(|format| format.extension() == extension)
             .ok_or_else(|| {
                 let known = Self::ALL.map(Self::extension).join(", .");
-                Error::input(path, "extension", format!("a table is written as .{known}"))
+                Error::input(
+                    path,
+                    tr!("extension"),
+                    tr!("a table is written as .{known}", known),
+                )
             })
     }
 }
@@ -86,7 +98,7 @@ impl FromStr for TableFormat {
         all.find(|format| format.name() == name || format.extension() == name)
             .ok_or_else(|| {
                 let known = Self::ALL.map(Self::name).join(", ");
-                let reason = format!("`{name}` is unknown; choose from {known}");
+                let reason = tr!("`{name}` is unknown; choose from {known}", name, known);
                 Error::spec("format", reason)
             })
     }

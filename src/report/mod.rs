@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `table.rs` | [`Table`]: columns and rows of [`Cell`]s |
 //! | `compared.rs`, `seed_groups.rs` | evaluations side by side, as a table |
+//! | `saved.rs` | [`SavedTable`]: a table for programs and for readers |
 //! | `page.rs` | [`page::Page`]: texts, tables and pictures as HTML or Markdown |
 //! | `format.rs` | [`TableFormat`]: terminal text, Markdown, LaTeX, CSV, JSON |
 //!
@@ -14,8 +15,10 @@ pub mod compared;
 pub mod contender;
 mod format;
 pub mod page;
+mod saved;
 mod seed_groups;
 mod table;
 
 pub use format::TableFormat;
+pub use saved::SavedTable;
 pub use table::{Cell, Estimate, Table};

@@ -9,6 +9,7 @@ use super::format::TableFormat;
 use super::table::{Cell, Table};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::language::chosen;
 
 /// A report.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,9 +55,10 @@ impl Page {
     pub fn html(&self) -> String {
         let title = escaped(&self.title);
         let mut html = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
+            "<!DOCTYPE html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
              name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-             <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
+             <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n",
+            chosen()
         );
         for part in &self.parts {
             // Writing to a String cannot fail.
@@ -126,8 +128,8 @@ impl Page {
                 write_text(path, &text)
             }
             _ => {
-                let reason = "must be .html or .md, the formats of a report";
-                Err(Error::input(path, "extension", reason))
+                let reason = tr!("must be .html or .md, the formats of a report");
+                Err(Error::input(path, tr!("extension"), reason))
             }
         }
     }

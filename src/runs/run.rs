@@ -47,6 +47,9 @@ pub struct Run {
     pub labels: RunLabels,
     /// The other process that works on it just now, by its number.
     pub elsewhere: Option<u32>,
+    /// Whether it is a run of another machine, of which only settings and numbers are
+    /// here.
+    pub is_watched: bool,
     /// What of it is scored just now or was last, and since when.
     pub scoring: Option<(EvaluationPhase, Since)>,
 }
@@ -163,6 +166,7 @@ impl Run {
             snapshots: Vec::new(),
             labels: RunLabels::default(),
             elsewhere: None,
+            is_watched: false,
             scoring: None,
         }
     }
@@ -184,6 +188,8 @@ impl Run {
     /// Whether it can be resumed from its newest checkpoint.
     pub fn can_be_resumed(&self) -> bool {
         match self.status {
+            // Its checkpoints are there.
+            _ if self.is_watched => false,
             RunStatus::Interrupted { .. } | RunStatus::Stopped { .. } | RunStatus::Failed(_) => {
                 true
             }

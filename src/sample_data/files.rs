@@ -18,6 +18,7 @@ use super::question::Question;
 use super::settings::{Counts, FORMAT, Sampled, Settings};
 use crate::atomic::{sha256_hex, write_atomic};
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::persist::json_lines::{add_lines, read_lines};
 use crate::tuning::states::state_file::sidecar::sidecar_path;
 
@@ -121,20 +122,24 @@ impl Files {
             return Ok(Vec::new());
         };
         let bad = |idx: usize, error: &serde_json::Error| {
-            Error::input(&path, format!("line {idx}"), error.to_string())
+            Error::input(&path, tr!("line {idx}", idx), json_words(error))
         };
         if first.get("format").and_then(Value::as_str) != Some(FORMAT) {
-            let reason = "is not a file of answers of this version; name another --output";
-            return Err(Error::input(&path, "line 1", reason));
+            let reason = tr!("is not a file of answers of this version; name another --output");
+            return Err(Error::input(&path, tr!("line 1"), reason));
         }
         // As it stands in the file: numbers of 32 bits are longer as values.
         let own = serde_json::to_string(settings).and_then(|text| serde_json::from_str(&text));
         let own: Value = own.map_err(|error| bad(1, &error))?;
         if let Some((field, was, is)) = difference(&first, &own) {
-            let reason = format!(
-                "the answers there were drawn with {field} {was}, not {is}; name another --output, or add --restart to draw them again"
+            let reason = tr!(
+                "the answers there were drawn with {field} {was}, not {is}; name another \
+                 --output, or add --restart to draw them again",
+                field,
+                was,
+                is
             );
-            return Err(Error::input(&path, "settings", reason));
+            return Err(Error::input(&path, tr!("settings"), reason));
         }
         let mut all = Vec::new();
         for (idx, line) in lines.enumerate() {
@@ -166,12 +171,14 @@ impl Files {
         let counts = Counts::of(all, keep);
         if counts.kept == 0 {
             let cut = match counts.cut * 2 > counts.sampled {
-                true => "; most are cut, so raise --max-new-tokens",
+                true => tr!("; most are cut, so raise --max-new-tokens"),
                 false => "",
             };
-            let reason = format!(
-                "none of {} answers is right{cut}; put solved questions in front with --shots, start from a state with --state, or draw more answers",
-                counts.sampled
+            let reason = tr!(
+                "none of {} answers is right{cut}; put solved questions in front with \
+                 --shots, start from a state with --state, or draw more answers",
+                counts.sampled,
+                cut
             );
             return Err(Error::spec("--samples", reason));
         }
@@ -179,13 +186,13 @@ impl Files {
         // They are in the order of the questions.
         for (sampled, question) in all.iter().zip(questions) {
             if sampled.id != question.id {
-                let reason = format!("has {} in the place of {}", sampled.id, question.id);
+                let reason = tr!("has {} in the place of {}", sampled.id, question.id);
                 return Err(Error::input(self.samples(), "id", reason));
             }
             for answer in sampled.usable().into_iter().take(keep) {
                 let line = Line::new(question, question.completion(answer));
                 serde_json::to_writer(&mut text, &line)
-                    .map_err(|error| Error::input(&self.output, "line", error.to_string()))?;
+                    .map_err(|error| Error::input(&self.output, tr!("line"), error.to_string()))?;
                 text.push(b'\n');
             }
         }

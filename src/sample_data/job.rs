@@ -200,7 +200,7 @@ fn drawn(logs: &[f64], share: f64) -> Result<usize> {
     let weights: Vec<f64> = logs.iter().map(|log| (log - most).exp()).collect();
     let sum: f64 = weights.iter().sum();
     if !sum.is_finite() {
-        let reason = "the model's logits are not finite; a state that diverged can cause this";
+        let reason = tr!("the model's logits are not finite; a state that diverged can cause this");
         return Err(Error::Device(reason.into()));
     }
     let mut left = share * sum;

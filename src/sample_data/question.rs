@@ -194,7 +194,7 @@ mod tests {
                     tokenizer.encode(&question.prompt),
                     tokenizer.encode(&completion),
                 ];
-                assert_eq!(tokens.concat(), example.tokens, "{}", item.id);
+                assert_eq!(tokens.concat(), *example.tokens, "{}", item.id);
             }
         }
     }

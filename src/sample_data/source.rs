@@ -86,7 +86,10 @@ impl Task {
         task.questions.truncate(options.limit.unwrap_or(usize::MAX));
         task.mark.questions = task.questions.len();
         if task.questions.is_empty() {
-            return Err(Error::spec("--limit", "there is no question to answer"));
+            return Err(Error::spec(
+                "--limit",
+                tr!("there is no question to answer"),
+            ));
         }
         Ok(task)
     }
@@ -98,7 +101,7 @@ fn of_benchmark(
     tokenizer: &Tokenizer,
 ) -> Result<Task> {
     if options.template.is_some() {
-        let reason = "is for files of prompts; a benchmark has its own form";
+        let reason = tr!("is for files of prompts; a benchmark has its own form");
         return Err(Error::spec("--template", reason));
     }
     let mut notes = Vec::new();
@@ -111,7 +114,7 @@ fn of_benchmark(
         Some(folder) => {
             let loaded = load(benchmark, folder, Split::Train)?;
             if let Some(bad) = loaded.bad_lines.first() {
-                notes.push(format!("{bad} (lines left out: {})", loaded.n_bad_lines));
+                notes.push(tr!("{bad} (lines left out: {})", loaded.n_bad_lines, bad));
             }
             let mmlu = MmluTemplate::default();
             (loaded.items, Protocol::LmEval { mmlu }, benchmark.title())
@@ -156,12 +159,16 @@ fn solved_for(items: &[Item], n: usize) -> Result<Vec<Vec<&Item>>> {
     let most = of_subject.values().map(Vec::len).min().unwrap_or(0);
     if most <= n {
         let of_each = if of_subject.len() > 1 {
-            " of a subject"
+            tr!(" of a subject")
         } else {
             ""
         };
-        let reason = format!(
-            "there are {most} training questions{of_each}, too few for {n} besides the one that is asked"
+        let reason = tr!(
+            "there are {most} training questions{of_each}, too few for {n} besides the \
+             one that is asked",
+            most,
+            of_each,
+            n
         );
         return Err(Error::spec("--shots", reason));
     }
@@ -181,19 +188,20 @@ fn of_file(path: &Path, options: &TaskOptions, tokenizer: &Tokenizer) -> Result<
         _ => None,
     };
     if let Some(option) = refused {
-        let reason = "is for benchmarks; write solved questions into the prompts of the file";
+        let reason = tr!("is for benchmarks; write solved questions into the prompts of the file");
         return Err(Error::spec(option, reason));
     }
     if !path.exists() {
-        let reason = "no such file, and no benchmark of that name (gsm8k, arc, mmlu, winogrande)";
-        return Err(Error::input(path, "questions", reason));
+        let reason =
+            tr!("no such file, and no benchmark of that name (gsm8k, arc, mmlu, winogrande)");
+        return Err(Error::input(path, tr!("questions"), reason));
     }
     let template = options.template.clone().unwrap_or(Template::UserAssistant);
     let format = Arc::new(template.prompt_format()?);
     let loaded = load_checked(path)?;
     let mut notes = Vec::new();
     if let Some(bad) = loaded.bad_lines.first() {
-        notes.push(format!("{bad} (lines left out: {})", loaded.n_bad_lines));
+        notes.push(tr!("{bad} (lines left out: {})", loaded.n_bad_lines, bad));
     }
     notes.extend(loaded.notes);
     let labels: Vec<String> = loaded
@@ -225,9 +233,11 @@ fn of_file(path: &Path, options: &TaskOptions, tokenizer: &Tokenizer) -> Result<
         if questions.is_empty() {
             return Err(Error::spec("--template", reason));
         }
-        notes.push(format!(
+        notes.push(tr!(
             "{n_out} of {} chats are left out: {reason}",
-            labels.len()
+            labels.len(),
+            n_out,
+            reason
         ));
     }
     Ok(Task {

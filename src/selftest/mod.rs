@@ -37,8 +37,13 @@ impl Named {
     /// [`Error::Device`] where they cannot be read.
     pub fn read<const D: usize>(what: &'static str, tensor: Tensor<D>) -> Result<Self> {
         let values = tensor.into_data().try_to_vec();
-        let values = values
-            .map_err(|error| Error::Device(format!("{what} cannot be read back: {error:?}")))?;
+        let values = values.map_err(|error| {
+            Error::Device(tr!(
+                "{what} cannot be read back: {error}",
+                what,
+                error = format_args!("{error:?}")
+            ))
+        })?;
         Ok(Self { what, values })
     }
 }
@@ -154,8 +159,8 @@ fn timed(check: &Check, device: &Device) -> Result<(Vec<Named>, f64)> {
         Err(panic) => {
             let said = panic.downcast_ref::<String>().map(String::as_str);
             let said = said.or(panic.downcast_ref::<&str>().copied());
-            let said = said.unwrap_or("no reason given").lines().next();
-            let reason = format!("it broke down: {}", said.unwrap_or_default());
+            let said = said.unwrap_or(tr!("no reason given")).lines().next();
+            let reason = tr!("it broke down: {}", said.unwrap_or_default());
             Err(Error::Device(reason))
         }
     }

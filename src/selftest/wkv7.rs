@@ -89,7 +89,7 @@ fn fast(factors: Factors, shape: [usize; 4], device: &Device) -> Result<Vec<Name
     let (inputs, state, dy) = inputs(shape, device);
     let forward = wkv7_with(factors, &inputs, state, true);
     let Some(tape) = forward.tape else {
-        return Err(Error::Device("the operator kept no tape".into()));
+        return Err(Error::Device(tr!("the operator kept no tape").into()));
     };
     let gradients = wkv7_backward(&inputs, &tape, dy, None, None);
     let all = [
@@ -133,7 +133,7 @@ fn reference(shape: [usize; 4]) -> Result<Vec<Named>> {
     for (what, leaf) in leaves {
         match leaf.grad(&gradients) {
             Some(gradient) => all.push(Named::read(what, gradient)?),
-            None => return Err(Error::Device(format!("{what} is not in the graph"))),
+            None => return Err(Error::Device(tr!("{what} is not in the graph", what))),
         }
     }
     Ok(all)

@@ -207,12 +207,13 @@ pub fn time_steps(
                     times.push(Ok(secs));
                     break;
                 }
-                Ok(MessageBody::Report(Report::Over { failure: None })) => {
+                Ok(MessageBody::Report(Report::Over { failure: None, .. })) => {
                     times.push(Err(tr!("its first steps fail").into()));
                     break;
                 }
                 Ok(MessageBody::Report(Report::Over {
                     failure: Some(Failure { message, .. }),
+                    ..
                 })) => {
                     times.push(Err(message));
                     break;

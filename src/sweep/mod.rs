@@ -1,6 +1,7 @@
 //! Sweeps: many runs over chosen fields of one specification, done by processes
 //! beside this one, so that a run that takes its process down takes no other
-//! with it.
+//! with it. A process is kept and handed run after run: device, kernels and model are
+//! made ready once.
 //!
 //! | file | what |
 //! |---|---|

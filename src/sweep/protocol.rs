@@ -39,6 +39,9 @@ pub(super) enum Report {
     Over {
         /// Why it could not be done.
         failure: Option<Failure>,
+        /// Whether someone other than the sweep asked for its end.
+        #[serde(default)]
+        by_others: bool,
     },
     /// Seconds a step takes.
     Timed { secs: f64 },

@@ -266,8 +266,17 @@ impl Scheduler<'_> {
                     (self.send)(SweepEvent::Worker(Box::new(event)));
                 }
             }
-            MessageBody::Report(Report::Over { failure }) => {
+            MessageBody::Report(Report::Over { failure, by_others }) => {
                 let task = self.processes[idx].task.take();
+                if let (Some(task), true) = (task, by_others) {
+                    // It would be taken up again at once.
+                    self.folder.mark(&Mark::Skipped(task))?;
+                    let note = tr!(
+                        "{}: was stopped from outside the sweep and is skipped",
+                        self.name(task)
+                    );
+                    (self.send)(SweepEvent::Note(note));
+                }
                 self.processes[idx].stops_until = None;
                 if let Some(failure) = &failure
                     && failure.kind == FailureKind::Work

@@ -13,7 +13,7 @@ use super::protocol::{Failure, Order, Report, WireEvent};
 use crate::error::{Error, Result};
 use crate::persist::folder_lock::FolderLock;
 use crate::protocol::command::{Command, ResumeChanges};
-use crate::protocol::event::{Event, FailureKind, JobEvent, RunEvent, RunId};
+use crate::protocol::event::{Event, FailureKind, JobEvent, RunEvent, RunId, RunOutcome};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::train::rate_finder::RateRange;
 use crate::worker::{Worker, WorkerHandle};
@@ -103,6 +103,7 @@ impl Serving {
                     kind: FailureKind::Work,
                     message: error.to_string(),
                 }),
+                by_others: false,
             });
             return false;
         }
@@ -111,7 +112,7 @@ impl Serving {
         self.command(Command::ResumeRun { folder, changes });
         let mut run: Option<RunId> = None;
         let mut was_stopped = false;
-        let mut failure = None;
+        let (mut failure, mut by_others) = (None, false);
         loop {
             select! {
                 recv(self.worker.events) -> event => {
@@ -129,11 +130,12 @@ impl Serving {
                         self.stop(run.as_ref());
                         was_stopped = true;
                     }
+                    by_others |= !was_stopped && is_stopped(&event);
                     failure = failure_of(&event).or(failure);
                     let _ = self.looked.send(());
                     // Not before, for until then the worker holds the run's folder.
                     if event == Event::Job(JobEvent::Done) {
-                        report(&Report::Over { failure });
+                        report(&Report::Over { failure, by_others });
                         return false;
                     }
                 }
@@ -142,7 +144,10 @@ impl Serving {
                         // The sweep was killed: the run is saved.
                         return true;
                     }
-                    Ok(Order::Stop) => self.stop(run.as_ref()),
+                    Ok(Order::Stop) => {
+                        self.stop(run.as_ref());
+                        was_stopped = true;
+                    }
                     Ok(Order::Pause) => {
                         if let Some(run) = &run {
                             self.command(Command::Pause(run.clone()));
@@ -194,7 +199,10 @@ impl Serving {
                     if event == Event::Job(JobEvent::Done) {
                         report(&match secs {
                             Some(secs) if failure.is_none() => Report::Timed { secs },
-                            Some(_) | None => Report::Over { failure },
+                            Some(_) | None => Report::Over {
+                                failure,
+                                by_others: false,
+                            },
                         });
                         return false;
                     }
@@ -232,6 +240,14 @@ fn failure_of(event: &Event) -> Option<Failure> {
         }),
         _ => None,
     }
+}
+
+/// Whether a run ends because someone asked for it.
+fn is_stopped(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Run(_, RunEvent::Ended(RunOutcome::Stopped { .. }))
+    )
 }
 
 /// Waits until no other process holds the run.

@@ -98,14 +98,14 @@ impl SweepFolder {
         let name = &plan.sweep.name;
         let path = runs_dir.join(SWEEPS_FOLDER).join(name);
         fs::create_dir_all(&path).map_err(|source| Error::io("create", &path, source))?;
-        let lock = FolderLock::take(&path, "sweep")?;
+        let lock = FolderLock::take(&path, mark!("sweep"))?;
         let file = path.join(SWEEP_FILE);
         if file.is_file() {
             let reason = tr!(
                 "a sweep with this name exists already; resume it with --resume, or give the new one another name (name: {name})",
                 name = format_args!("{name:?}")
             );
-            return Err(Error::input(&path, "name", reason));
+            return Err(Error::input(&path, tr!("name"), reason));
         }
         let text = print_sweep(&plan.sweep)?;
         // Last, for a folder with it is a sweep.
@@ -121,7 +121,7 @@ impl SweepFolder {
     /// it, and what [`super::spec::SweepSpec::plan`] refuses.
     pub fn open(path: &Path) -> Result<Self> {
         let mut folder = Self::read(path)?;
-        folder.lock = Some(FolderLock::take(path, "sweep")?);
+        folder.lock = Some(FolderLock::take(path, mark!("sweep"))?);
         Ok(folder)
     }
 
@@ -148,7 +148,7 @@ impl SweepFolder {
         let runs_dir = path.parent().and_then(Path::parent);
         let Some(runs_dir) = runs_dir else {
             let reason = tr!("is not runs/sweeps/NAME, so its runs cannot be found");
-            return Err(Error::input(path, "folder", reason));
+            return Err(Error::input(path, tr!("folder"), reason));
         };
         Ok(Self {
             runs_dir: runs_dir.to_path_buf(),
@@ -171,7 +171,7 @@ impl SweepFolder {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let reason = tr!("there is no such sweep to resume; start it without --resume");
-                return Err(Error::input(&path, "name", reason));
+                return Err(Error::input(&path, tr!("name"), reason));
             }
             Err(source) => return Err(Error::io("read", file, source)),
         };
@@ -180,7 +180,7 @@ impl SweepFolder {
                 "belongs to another sweep; resume {} itself, or give the new one another name",
                 shown(&path)
             );
-            return Err(Error::input(&file, "sweep", reason));
+            return Err(Error::input(&file, tr!("sweep"), reason));
         }
         Ok(path)
     }

@@ -26,7 +26,8 @@ pub const SWEEPS: &[(&str, &str)] = &[
     ),
 ];
 
-/// What a sweep that ships is about: the text at its start, up to a colon.
+/// What a sweep that ships is about: the text at its start, up to a colon, whose
+/// message the window shows.
 pub fn about(text: &str) -> String {
     let lines = text.lines().map_while(|line| line.strip_prefix("//"));
     let words: Vec<&str> = lines.map(str::trim).collect();

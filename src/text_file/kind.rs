@@ -1,5 +1,7 @@
 //! What a file is, by its first bytes. The extension is not asked.
 
+use crate::language;
+
 /// Bytes from the start that are looked at.
 pub(super) const LOOKED_AT: usize = 512;
 
@@ -28,85 +30,104 @@ pub(crate) enum ByteOrder {
 }
 
 /// What to do with files of tables and lists that other programs keep packed.
-const ZIP: &str = "is a zip archive; unpack it and name the file in it";
-const TORCH: &str = "is a PyTorch checkpoint (.pth), a model or a state, where text is needed";
-const OFFICE: &str = "is an Office document; save its table as CSV in UTF-8";
+const ZIP: &str = mark!("is a zip archive; unpack it and name the file in it");
+const TORCH: &str =
+    mark!("is a PyTorch checkpoint (.pth), a model or a state, where text is needed");
+const OFFICE: &str = mark!("is an Office document; save its table as CSV in UTF-8");
 
 /// Files that users pick by mistake: how they begin, what they are, and what
 /// to do.
 const FOREIGN: [(&[u8], &str); 25] = [
-    (b"PK\x05\x06", "is an empty zip archive"),
+    (b"PK\x05\x06", mark!("is an empty zip archive")),
     (
         b"ARROW1",
-        "is an Arrow file; write its rows as JSON lines (in Python: dataset.to_json(\"train.jsonl\"))",
+        mark!(
+            "is an Arrow file; write its rows as JSON lines (in Python: \
+             dataset.to_json(\"train.jsonl\"))"
+        ),
     ),
     (
         b"\xff\xff\xff\xff",
-        "is an Arrow stream, as the cache of Hugging Face datasets keeps; write its rows as JSON lines (in Python: dataset.to_json(\"train.jsonl\"))",
+        mark!(
+            "is an Arrow stream, as the cache of Hugging Face datasets keeps; write its \
+             rows as JSON lines (in Python: dataset.to_json(\"train.jsonl\"))"
+        ),
     ),
     (
         b"MMIDIDX\0",
-        "is the index of a .bin of tokens (binidx); name the JSON lines that it was made from",
+        mark!(
+            "is the index of a .bin of tokens (binidx); name the JSON lines that it was \
+             made from"
+        ),
     ),
-    (b"GGUF", "is a GGUF model, where text is needed"),
+    (b"GGUF", mark!("is a GGUF model, where text is needed")),
     (
         b"version https://git-lfs",
-        "is a Git LFS pointer that stands for the real file; run \"git lfs pull\" or download the file itself",
+        mark!(
+            "is a Git LFS pointer that stands for the real file; run \"git lfs pull\" or \
+             download the file itself"
+        ),
     ),
     (
         b"\xff\xfe\0\0",
-        "is text in UTF-32; save it as UTF-8, as with iconv -f UTF-32 -t UTF-8",
+        mark!("is text in UTF-32; save it as UTF-8, as with iconv -f UTF-32 -t UTF-8"),
     ),
     (
         b"\0\0\xfe\xff",
-        "is text in UTF-32; save it as UTF-8, as with iconv -f UTF-32 -t UTF-8",
+        mark!("is text in UTF-32; save it as UTF-8, as with iconv -f UTF-32 -t UTF-8"),
     ),
     (
         b"\x28\xb5\x2f\xfd",
-        "is compressed with zstd; unpack it with unzstd",
+        mark!("is compressed with zstd; unpack it with unzstd"),
     ),
     (
         b"BZh91AY&SY",
-        "is compressed with bzip2; unpack it with bunzip2",
+        mark!("is compressed with bzip2; unpack it with bunzip2"),
     ),
-    (b"\xfd7zXZ", "is compressed with xz; unpack it with unxz"),
+    (
+        b"\xfd7zXZ",
+        mark!("is compressed with xz; unpack it with unxz"),
+    ),
     (
         b"\x04\x22\x4d\x18",
-        "is compressed with lz4; unpack it with unlz4",
+        mark!("is compressed with lz4; unpack it with unlz4"),
     ),
     (
         b"7z\xbc\xaf\x27\x1c",
-        "is a 7z archive; unpack it and name the file in it",
+        mark!("is a 7z archive; unpack it and name the file in it"),
     ),
     (
         b"Rar!\x1a",
-        "is a RAR archive; unpack it and name the file in it",
+        mark!("is a RAR archive; unpack it and name the file in it"),
     ),
     (
         b"SQLite format 3\0",
-        "is an SQLite database; write its rows as JSON lines or as CSV",
+        mark!("is an SQLite database; write its rows as JSON lines or as CSV"),
     ),
     (
         b"\x89HDF",
-        "is an HDF5 file; write its rows as JSON lines or as CSV",
+        mark!("is an HDF5 file; write its rows as JSON lines or as CSV"),
     ),
     (b"\xd0\xcf\x11\xe0", OFFICE),
-    (b"%PDF-", "is a PDF document, where text is needed"),
+    (b"%PDF-", mark!("is a PDF document, where text is needed")),
     (
         b"{\\rtf",
-        "is a rich-text document; save it as plain text in UTF-8",
+        mark!("is a rich-text document; save it as plain text in UTF-8"),
     ),
-    (b"\x89PNG", "is a picture, where text is needed"),
-    (b"\xff\xd8\xff", "is a picture, where text is needed"),
-    (b"\x7fELF", "is a program, where text is needed"),
-    (b"\x93NUMPY", "is a NumPy array, where text is needed"),
+    (b"\x89PNG", mark!("is a picture, where text is needed")),
+    (b"\xff\xd8\xff", mark!("is a picture, where text is needed")),
+    (b"\x7fELF", mark!("is a program, where text is needed")),
+    (
+        b"\x93NUMPY",
+        mark!("is a NumPy array, where text is needed"),
+    ),
     (
         b"\x80\x04",
-        "is a Python pickle; write its rows as JSON lines",
+        mark!("is a Python pickle; write its rows as JSON lines"),
     ),
     (
         b"\x80\x05",
-        "is a Python pickle; write its rows as JSON lines",
+        mark!("is a Python pickle; write its rows as JSON lines"),
     ),
 ];
 
@@ -125,7 +146,7 @@ impl Kind {
         }
         let begins = |(known, _): &&(&[u8], &'static str)| start.starts_with(known);
         if let Some((_, reason)) = FOREIGN.iter().find(begins) {
-            return Self::Foreign(reason);
+            return Self::Foreign(language::text(reason));
         }
         match start {
             [0xff, 0xfe, ..] => return Self::Utf16(ByteOrder::Little),
@@ -134,9 +155,10 @@ impl Kind {
         }
         if !start.contains(&0) {
             return match is_web_page(start) {
-                true => Self::Foreign(
-                    "is a web page, so the download failed; open the address in a browser to see why",
-                ),
+                true => Self::Foreign(tr!(
+                    "is a web page, so the download failed; open the address in a browser to see \
+                     why"
+                )),
                 false => Self::Text,
             };
         }
@@ -151,8 +173,8 @@ impl Kind {
 pub(crate) fn no_plain_text(bytes: &[u8]) -> Option<&'static str> {
     match Kind::of(bytes) {
         Kind::Text | Kind::Utf16(_) => None,
-        Kind::Gzip => Some("is compressed with gzip; unpack it with gunzip"),
-        Kind::Parquet => Some("is a Parquet file, where text is needed"),
+        Kind::Gzip => Some(tr!("is compressed with gzip; unpack it with gunzip")),
+        Kind::Parquet => Some(tr!("is a Parquet file, where text is needed")),
         Kind::Foreign(reason) => Some(reason),
     }
 }
@@ -161,11 +183,11 @@ pub(crate) fn no_plain_text(bytes: &[u8]) -> Option<&'static str> {
 fn zip(start: &[u8]) -> &'static str {
     let has = |name: &[u8]| start.windows(name.len()).any(|window| window == name);
     if has(b"data.pkl") || has(b"/version") || has(b"byteorder") {
-        TORCH
+        language::text(TORCH)
     } else if has(b"[Content_Types].xml") || has(b"xl/") || has(b"word/") || has(b"mimetype") {
-        OFFICE
+        language::text(OFFICE)
     } else {
-        ZIP
+        language::text(ZIP)
     }
 }
 
@@ -191,15 +213,18 @@ fn unmarked_utf16(start: &[u8]) -> Option<ByteOrder> {
 /// What a file with a zero among its first bytes is.
 fn binary(start: &[u8]) -> &'static str {
     if start.get(7) == Some(&0) && start.get(8) == Some(&b'{') {
-        return "is a .safetensors file, a model or a state, where text is needed";
+        return tr!("is a .safetensors file, a model or a state, where text is needed");
     }
     if start.get(257..262) == Some(b"ustar") {
-        return "is a tar archive; unpack it and name the file in it";
+        return tr!("is a tar archive; unpack it and name the file in it");
     }
     if start.iter().all(|byte| *byte == 0) {
-        return "begins with zeros only, so a download or a copy did not finish; fetch it again";
+        return tr!(
+            "begins with zeros only, so a download or a copy did not finish; fetch it \
+             again"
+        );
     }
-    "is a binary file, where text is needed"
+    tr!("is a binary file, where text is needed")
 }
 
 /// What is wrong with bytes that are no UTF-8, whose first `n_valid` are, and
@@ -207,11 +232,14 @@ fn binary(start: &[u8]) -> &'static str {
 pub(crate) fn not_utf8(bytes: &[u8], n_valid: usize) -> String {
     let what = match looks_like_gbk(bytes) {
         true => {
-            "it looks like GBK; save the file as UTF-8, as with iconv -f GB18030 -t UTF-8 OLD > NEW"
+            tr!(
+                "it looks like GBK; save the file as UTF-8, as with iconv -f GB18030 -t \
+                 UTF-8 OLD > NEW"
+            )
         }
-        false => "save the file as UTF-8",
+        false => tr!("save the file as UTF-8"),
     };
-    format!("not UTF-8 text at byte {}; {what}", n_valid + 1)
+    tr!("not UTF-8 text at byte {}; {what}", n_valid + 1, what)
 }
 
 /// Whether everything that is no ASCII comes in pairs as GBK has them, most of

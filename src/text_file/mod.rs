@@ -22,8 +22,10 @@ use utf16::Utf16Reader;
 
 pub(crate) use kind::{Kind, no_plain_text, not_utf8};
 
-/// The largest file that is read, packed or not.
-const MAX_FILE_BYTES: u64 = 4 << 30;
+/// The largest file that is read: none is held in memory whole.
+const MAX_FILE_BYTES: u64 = 1 << 40;
+/// The most that is read of what has no length of its own or is packed.
+const MAX_UNKNOWN_BYTES: u64 = 4 << 30;
 /// How much a packed file may hold, as a multiple of its own size. Lines of text
 /// are a tenth of their size when packed; a file made to fill the memory is a
 /// thousandth.
@@ -49,7 +51,7 @@ pub(crate) struct Text<'a> {
 }
 
 impl Text<'static> {
-    /// Opens a file of at most 4 GiB.
+    /// Opens a file of at most 1 TiB.
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be opened or unpacked, [`Error::Input`]
@@ -57,8 +59,8 @@ impl Text<'static> {
     pub fn open(path: &Path) -> Result<Self> {
         let (file, n_bytes) = open_file(path)?;
         // A device or a pipe has no length of its own.
-        let reader = BufReader::new(file.take(MAX_FILE_BYTES));
-        Self::of(path, Box::new(reader), n_bytes.unwrap_or(MAX_FILE_BYTES))
+        let n_bytes = n_bytes.unwrap_or(MAX_UNKNOWN_BYTES);
+        Self::of(path, Box::new(BufReader::new(file.take(n_bytes))), n_bytes)
     }
 }
 
@@ -82,12 +84,12 @@ impl<'a> Text<'a> {
                 inner: MultiGzDecoder::new(packed),
                 left: n_bytes
                     .saturating_mul(MAX_RATIO)
-                    .clamp(MIN_UNPACKED_BYTES, MAX_FILE_BYTES),
+                    .clamp(MIN_UNPACKED_BYTES, MAX_UNKNOWN_BYTES),
             };
             let unpacked: Box<dyn BufRead + 'a> = Box::new(BufReader::new(unpacked));
             (start, reader) = begun(unpacked, LOOKED_AT as u64).map_err(fail)?;
         }
-        let refuse = |reason: &str| Err(Error::input(file, "content", reason));
+        let refuse = |reason: &str| Err(Error::input(file, tr!("content"), reason));
         let all = io::Cursor::new(start.clone()).chain(reader);
         let all: Box<dyn BufRead + 'a> = match Kind::of(&start) {
             Kind::Text => Box::new(all),
@@ -95,12 +97,15 @@ impl<'a> Text<'a> {
                 packing.push("UTF-16");
                 Box::new(BufReader::new(Utf16Reader::new(all, order)))
             }
-            Kind::Gzip => return refuse("is compressed with gzip twice; unpack it with gunzip"),
+            Kind::Gzip => {
+                return refuse(tr!("is compressed with gzip twice; unpack it with gunzip"));
+            }
             Kind::Parquet => {
-                return refuse(
+                return refuse(tr!(
                     "is a Parquet file; write its rows as JSON lines (in Python: \
-                     pandas.read_parquet(\"OLD\").to_json(\"NEW.jsonl\", orient=\"records\", lines=True))",
-                );
+                     pandas.read_parquet(\"OLD\").to_json(\"NEW.jsonl\", orient=\"records\", \
+                     lines=True))"
+                ));
             }
             Kind::Foreign(reason) => return refuse(reason),
         };
@@ -139,8 +144,8 @@ impl<'a> Text<'a> {
             .read_to_end(&mut bytes)
             .map_err(|source| Error::io("read", file, source))?;
         if bytes.len() as u64 > max_bytes {
-            let reason = format!("is over {} MiB; {what}", max_bytes >> 20);
-            return Err(Error::input(file, "size", reason));
+            let reason = tr!("is over {} MiB; {what}", max_bytes >> 20, what);
+            return Err(Error::input(file, tr!("size"), reason));
         }
         Ok(bytes)
     }
@@ -174,17 +179,25 @@ impl BufRead for Text<'_> {
 /// Opens a file that is no folder; its length, where it has one.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Input`] for a folder and above 4 GiB.
+/// [`Error::Io`], and [`Error::Input`] for a folder and above 1 TiB.
 pub(crate) fn open_file(path: &Path) -> Result<(File, Option<u64>)> {
     let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
     let metadata = file
         .metadata()
         .map_err(|source| Error::io("read", path, source))?;
     if metadata.is_dir() {
-        return Err(Error::input(path, "path", "a folder; a file is needed"));
+        return Err(Error::input(
+            path,
+            tr!("path"),
+            tr!("a folder; a file is needed"),
+        ));
     }
     if metadata.len() > MAX_FILE_BYTES {
-        return Err(Error::input(path, "size", "above 4 GiB; split the file"));
+        return Err(Error::input(
+            path,
+            tr!("size"),
+            tr!("above 1 TiB; split the file"),
+        ));
     }
     Ok((file, metadata.is_file().then_some(metadata.len())))
 }
@@ -221,7 +234,7 @@ pub(crate) fn read_text(path: &Path, max_bytes: u64, what: &str) -> Result<Strin
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1);
         let reason = not_utf8(&bytes[line_start..], n_valid - line_start);
-        Error::input(path, format!("line {}", n_lines + 1), reason)
+        Error::input(path, tr!("line {}", n_lines + 1), reason)
     })
 }
 
@@ -264,15 +277,16 @@ struct Unpacked<R> {
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_read = self.inner.read(buffer).map_err(|error| {
-            let reason = format!("its gzip data are damaged or cut short ({error})");
+            let reason = tr!("its gzip data are damaged or cut short ({error})", error);
             io::Error::new(io::ErrorKind::InvalidData, reason)
         })?;
         match self.left.checked_sub(n_read as u64) {
             Some(left) => self.left = left,
             None => {
-                let reason = format!(
+                let reason = tr!(
                     "it unpacks to more than 4 GiB or {MAX_RATIO} times its size; unpack it with \
-                     gunzip and name the file that comes out"
+                     gunzip and name the file that comes out",
+                    MAX_RATIO
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
             }

@@ -6,6 +6,7 @@ mod answers;
 mod closing;
 mod dropped;
 mod drops;
+mod elsewhere;
 mod events;
 mod layout;
 pub mod saved;

@@ -6,6 +6,7 @@ use super::evaluating::Measurement;
 use super::run_export::{Figures, Handover};
 use super::tuning_loop::{Sources, Tuning, TuningEnd};
 use crate::error::{Error, Result};
+use crate::persist::run_requests::RequestOutcome;
 use crate::protocol::event::{
     EvaluationPhase, EvaluationSummary, Event, RunEvent, RunId, RunOutcome,
 };
@@ -51,11 +52,18 @@ impl ActiveRun<'_> {
         if plan.few_shot > 0 {
             self.measure(EvaluationPhase::FewShot, None, context)?;
         }
-        let Some(tuning) = &mut self.tuning else {
-            return Ok(RunOutcome::Finished);
+        let end = loop {
+            let Some(tuning) = &mut self.tuning else {
+                return Ok(RunOutcome::Finished);
+            };
+            match tuning.go(context)? {
+                TuningEnd::StateWanted => self.save_state(context)?,
+                end => break end,
+            }
         };
-        let outcome = match tuning.go(context)? {
-            TuningEnd::Finished => RunOutcome::Finished,
+        let outcome = match end {
+            // The loop above goes on.
+            TuningEnd::StateWanted | TuningEnd::Finished => RunOutcome::Finished,
             TuningEnd::StoppedEarly { best_step } => RunOutcome::StoppedEarly { best_step },
             TuningEnd::Diverged { step, detail } => {
                 self.hand_over(true, context)?;
@@ -63,8 +71,10 @@ impl ActiveRun<'_> {
             }
         };
         // Before the evaluation, so that stopping there loses nothing.
-        tuning.save(context)?;
-        tuning.store(context)?;
+        if let Some(tuning) = &mut self.tuning {
+            tuning.save(context)?;
+            tuning.store(context)?;
+        }
         let tuned = self.outcome(false)?.tuned;
         if let Some(tuning) = &self.tuning {
             self.alphas = tuning.scan_alphas(&tuned, context)?;
@@ -77,6 +87,27 @@ impl ActiveRun<'_> {
         }
         self.hand_over(false, context)?;
         Ok(outcome)
+    }
+
+    /// Writes the state as it would be kept if the run were stopped now.
+    fn save_state(&mut self, context: &mut Context<'_>) -> Result<()> {
+        let Some(tuning) = &mut self.tuning else {
+            return Ok(());
+        };
+        // What diverged is seen where the steps go on.
+        let is_whole = tuning.read_back(context)?.is_none();
+        let written = match is_whole {
+            true => self.hand_over(true, context)?,
+            false => None,
+        };
+        if let Some(requests) = &mut context.requests {
+            requests.state_saved(match (is_whole, written) {
+                (false, _) => RequestOutcome::failed(tr!("it diverged and is about to end")),
+                (true, None) => RequestOutcome::failed(tr!("it has taken no step yet")),
+                (true, Some(step)) => RequestOutcome::Done { step },
+            });
+        }
+        Ok(())
     }
 
     /// Saves what there is of a run that is to end.
@@ -161,10 +192,10 @@ impl ActiveRun<'_> {
         })
     }
 
-    /// Writes the state, if any step was taken.
-    fn hand_over(&self, is_cut: bool, context: &mut Context<'_>) -> Result<()> {
+    /// Writes the state, if any step was taken; the step that it is of.
+    fn hand_over(&self, is_cut: bool, context: &mut Context<'_>) -> Result<Option<usize>> {
         if self.n_steps() == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let Outcome {
             tuned,
@@ -183,6 +214,7 @@ impl ActiveRun<'_> {
                 evaluations: &self.evaluations,
             },
         };
-        handover.write(context)
+        handover.write(context)?;
+        Ok(Some(step))
     }
 }

@@ -83,7 +83,7 @@ pub fn export_adapters(
     let has_state = tuned.state.layers.iter().flatten().any(|x| *x != 0.0);
     let Some(lora) = tuned.lora else {
         let reason = tr!("there are none; only a LoRA run has them");
-        return Err(Error::input(file, "adapters", reason));
+        return Err(Error::input(file, tr!("adapters"), reason));
     };
     let lora = lora.scaled(asked.alpha);
     let AdapterExport {
@@ -114,7 +114,7 @@ pub fn export_adapters(
         }
         AdapterFormat::RwkvPeft | AdapterFormat::Peft(_) if model.is_some() || *bf16 => {
             let reason = tr!("only apply to --to merged");
-            return Err(Error::spec("--model and --bf16", reason));
+            return Err(Error::spec(tr!("--model and --bf16"), reason));
         }
         AdapterFormat::RwkvPeft => write_rwkv_peft(&lora, output, *overwrites)?,
         AdapterFormat::Peft(names) => {
@@ -156,13 +156,13 @@ fn base_of(file: &Path, metadata: &Metadata, named: Option<&Path>) -> Result<Che
                 "the adapters were trained for {}, which is missing; name its file with --model",
                 name.to_string_lossy()
             );
-            Err(Error::input(file, "base model", reason))
+            Err(Error::input(file, tr!("base model"), reason))
         }
         (None, Some(CheckpointSource::File(path))) => Checkpoint::open(path),
         (None, Some(CheckpointSource::Mini)) => mini::checkpoint(),
         (None, None) => {
             let reason = tr!("is not stated in the file; name the model with --model");
-            Err(Error::input(file, "base model", reason))
+            Err(Error::input(file, tr!("base model"), reason))
         }
     }
 }

@@ -136,7 +136,13 @@ fn number<T: FromStr>(
         return Ok(None);
     };
     let number = text.parse().map(Some);
-    number.map_err(|_| Error::input(file, key, format!("is not a number, {text:?}")))
+    number.map_err(|_| {
+        Error::input(
+            file,
+            key,
+            tr!("is not a number, {text}", text = format_args!("{text:?}")),
+        )
+    })
 }
 
 #[cfg(test)]

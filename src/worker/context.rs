@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::control::Control;
+use super::requests::RunSession;
 use super::session::{LoadedModel, Session};
 use crate::error::{Error, Result};
 use crate::language::in_english;
@@ -28,6 +29,9 @@ pub(super) struct Context<'w> {
     pub traces: &'w Latest<TraceAnswer>,
     /// What was found of states of other programs.
     pub imports: &'w Latest<ImportAnswer>,
+    /// Where others ask something of the run, once it has started. Before the folder,
+    /// whose lock is let go of last.
+    pub requests: Option<RunSession>,
     /// The folder of the run, once it has started.
     pub folder: Option<RunFolder>,
     /// A run without a folder, which can be stopped by this name.
@@ -109,6 +113,23 @@ impl Context<'_> {
         self.folder.as_mut().ok_or_else(missing)
     }
 
+    /// Begins to hear what others ask of the run that has just begun. Where that cannot
+    /// be, it says so in its log.
+    ///
+    /// # Errors
+    /// [`Error::Device`] before the run has a folder.
+    pub fn hear_others(&mut self) -> Result<()> {
+        let folder = self.folder()?;
+        match RunSession::begin(folder.path()) {
+            Ok((session, requests)) => {
+                self.control.requests = requests;
+                self.requests = Some(session);
+            }
+            Err(error) => folder.append_log(&in_english(|| error.to_string()))?,
+        }
+        Ok(())
+    }
+
     /// Writes an event down and then sends it, so that nothing is only in
     /// memory.
     ///
@@ -176,7 +197,7 @@ impl Context<'_> {
     /// [`Error::Stopped`] when the job is to end.
     pub fn poll(&mut self, step: usize) -> Result<()> {
         let run = self.run();
-        let (send, folder) = (self.send, &mut self.folder);
+        let (send, folder, requests) = (self.send, &mut self.folder, &mut self.requests);
         let mut pause_start = None;
         let polled = self.control.poll(run.as_ref(), &mut || {
             pause_start = Some(Instant::now());
@@ -185,9 +206,15 @@ impl Context<'_> {
             if let (Some(folder), Some(line)) = (folder.as_mut(), in_english(|| log_line(&event))) {
                 folder.append_log(&line)?;
             }
+            if let Some(requests) = requests.as_mut() {
+                requests.paused(step);
+            }
             send(event);
             Ok(())
         });
+        if let (Some(requests), false) = (&mut self.requests, self.control.holds()) {
+            requests.goes_on(step);
+        }
         if let Some(start) = pause_start {
             self.held_secs += start.elapsed().as_secs_f64();
         }

@@ -4,9 +4,10 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::{Receiver, TryRecvError, never, select};
 
 use crate::error::{Error, Result};
+use crate::persist::run_requests::RunRequest;
 use crate::protocol::command::{Command, GenerationRequest, ResumeChanges, ScoreRequest};
 use crate::protocol::event::RunId;
 use crate::protocol::head_requests::{AblationRequest, LensRequest};
@@ -87,6 +88,8 @@ impl Job {
 /// The receiving end of the commands.
 pub(super) struct Control {
     commands: Receiver<Command>,
+    /// What others ask of the run that polls.
+    pub(super) requests: Receiver<RunRequest>,
     /// Jobs that came while another was under way.
     waiting: VecDeque<Job>,
     /// The newest request to follow a text, which whoever can takes.
@@ -99,6 +102,8 @@ pub(super) struct Control {
     n_abandoned: usize,
     /// Whether the scoring of the run that polls is to be skipped.
     skips: bool,
+    /// Whether the run that polls is to write its state.
+    wants_state: bool,
     is_shut_down: bool,
 }
 
@@ -107,7 +112,8 @@ pub(super) struct Control {
 pub(super) enum Attention {
     /// Holds in a pause; texts wait.
     Work,
-    /// Holds in a pause, but leaves it for a text, after which it polls again.
+    /// Holds in a pause, but leaves it for a text or to write the state, after which it
+    /// polls again.
     WorkOrText,
     /// Follows a text, in a pause too.
     Text,
@@ -121,6 +127,7 @@ enum ControlCommand {
     Resume(RunId),
     Stop(RunId),
     Skip(RunId),
+    SaveState,
     Abandon,
     Shutdown,
 }
@@ -129,12 +136,14 @@ impl Control {
     pub(super) fn new(commands: Receiver<Command>) -> Self {
         Self {
             commands,
+            requests: never(),
             waiting: VecDeque::new(),
             trace: None,
             attention: Attention::Work,
             holds: false,
             n_abandoned: 0,
             skips: false,
+            wants_state: false,
             is_shut_down: false,
         }
     }
@@ -142,6 +151,7 @@ impl Control {
     /// Waits for the next job; none when the worker is to end.
     pub(super) fn next_job(&mut self) -> Option<Job> {
         (self.attention, self.holds) = (Attention::Work, false);
+        (self.requests, self.wants_state) = (never(), false);
         while !self.is_shut_down {
             // The user waits for it, and it is short.
             if let Some(request) = self.trace.take() {
@@ -160,6 +170,7 @@ impl Control {
                     | ControlCommand::Resume(_)
                     | ControlCommand::Stop(_)
                     | ControlCommand::Skip(_)
+                    | ControlCommand::SaveState
                     | ControlCommand::Abandon,
                 ) => {}
             }
@@ -184,6 +195,16 @@ impl Control {
         std::mem::take(&mut self.skips)
     }
 
+    /// Whether the state of the run that polls is to be written, since this was asked last.
+    pub(super) fn take_state_request(&mut self) -> bool {
+        std::mem::take(&mut self.wants_state)
+    }
+
+    /// Whether the run that polls is held.
+    pub(super) fn holds(&self) -> bool {
+        self.holds
+    }
+
     /// The number of jobs that were cancelled since this was asked last.
     pub(super) fn take_abandoned(&mut self) -> usize {
         std::mem::take(&mut self.n_abandoned)
@@ -191,7 +212,7 @@ impl Control {
 
     /// Takes the commands that have come. A pause of `run` is told to `paused`
     /// and holds until the run is resumed or stopped, or until there is a text
-    /// to follow for a caller that takes them, who polls again then.
+    /// to follow or a state to write for a caller that does that, who polls again then.
     ///
     /// # Errors
     /// [`Error::Stopped`] when `run` or the worker is to end, and what `paused`
@@ -202,22 +223,18 @@ impl Control {
         paused: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         while !self.is_shut_down {
-            let is_for_caller = self.attention == Attention::WorkOrText && self.trace.is_some();
-            if is_for_caller {
+            let is_for_caller = self.trace.is_some() || self.wants_state;
+            if is_for_caller && self.attention == Attention::WorkOrText {
                 return Ok(());
             }
-            let taken = if self.holds && self.attention != Attention::Text {
-                self.commands.recv().map_err(|_| TryRecvError::Disconnected)
-            } else {
-                self.commands.try_recv()
-            };
-            match taken.map(ControlCommand::from) {
+            match self.take(run) {
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) | Ok(ControlCommand::Shutdown) => {
                     self.is_shut_down = true
                 }
                 Ok(ControlCommand::Job(job)) => self.waiting.push_back(job),
                 Ok(ControlCommand::Trace(request)) => self.trace = Some(request),
+                Ok(ControlCommand::SaveState) => self.wants_state = true,
                 Ok(ControlCommand::Stop(id)) if Some(&id) == run => return Err(Error::Stopped),
                 Ok(ControlCommand::Abandon) => {
                     self.n_abandoned += self.waiting.len();
@@ -245,6 +262,47 @@ impl Control {
             }
         }
         Err(Error::Stopped)
+    }
+
+    /// The next command, or what others ask of `run`; waits for one in a pause.
+    fn take(&mut self, run: Option<&RunId>) -> Result<ControlCommand, TryRecvError> {
+        let of_run = |request| match run {
+            Some(run) => Ok(ControlCommand::of_request(request, run)),
+            None => Err(TryRecvError::Empty),
+        };
+        if !self.holds || self.attention == Attention::Text {
+            return match self.commands.try_recv() {
+                Err(TryRecvError::Empty) => {
+                    let request = self.requests.try_recv();
+                    request.map_err(|_| TryRecvError::Empty).and_then(of_run)
+                }
+                taken => taken.map(ControlCommand::from),
+            };
+        }
+        loop {
+            select! {
+                recv(self.commands) -> command => {
+                    let command = command.map_err(|_| TryRecvError::Disconnected)?;
+                    return Ok(command.into());
+                }
+                recv(self.requests) -> request => match request {
+                    Ok(request) => return of_run(request),
+                    // Nobody can ask any more.
+                    Err(_) => self.requests = never(),
+                },
+            }
+        }
+    }
+}
+
+impl ControlCommand {
+    fn of_request(request: RunRequest, run: &RunId) -> Self {
+        match request {
+            RunRequest::Pause => Self::Pause(run.clone()),
+            RunRequest::Resume => Self::Resume(run.clone()),
+            RunRequest::Stop => Self::Stop(run.clone()),
+            RunRequest::SaveState => Self::SaveState,
+        }
     }
 }
 

@@ -32,10 +32,10 @@ pub fn look_at_data(spec: &RunSpec, n_shown: usize, is_unwanted: &AtomicBool) ->
         loaded.items.iter_mut().for_each(Example::append_end);
     }
     let limit = spec.data.context_length.saturating_sub(1);
-    let told = spec
-        .data
-        .long_texts
-        .apply(&mut loaded.items, limit, spec.data.loss_on, "training");
+    let told =
+        spec.data
+            .long_texts
+            .apply(&mut loaded.items, limit, spec.data.loss_on, tr!("training"));
     loaded.notes.extend(told);
     loaded.learn_behind(spec.data.leading_token);
     Ok(Preview::new(

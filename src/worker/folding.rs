@@ -112,12 +112,12 @@ pub fn fold(
     if tuned.lora.is_some() {
         let reason =
             tr!("is of a LoRA run, which is merged into the model (--to merged) and not folded");
-        return Err(Error::input(&path, "lifted state", reason));
+        return Err(Error::input(&path, tr!("lifted state"), reason));
     }
     let Some(lift) = &tuned.lift else {
         let reason =
             tr!("is a plain state, which other programs load as it is; export it without --fold");
-        return Err(Error::input(&path, "lifted state", reason));
+        return Err(Error::input(&path, tr!("lifted state"), reason));
     };
     let has_plain_s0 = lift.kind != LiftKind::PaperLiteral;
     let Some(text) = metadata.spec_ron.clone() else {
@@ -142,14 +142,14 @@ pub fn fold(
             "have changed since the run; a fold needs those of the run ({})",
             spec.data_name()
         );
-        return Err(Error::input(&path, "training texts", reason));
+        return Err(Error::input(&path, tr!("training texts"), reason));
     }
     let mut session = Session::default();
     let (loaded, _) = session.load(&spec, &mut |_| tell(FoldNews::Loading))?;
     let is_other = |of: &String| !is_same_content(of, &loaded.fingerprint);
     if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
         let reason = tr!("the state was tuned for other weights than {}", loaded.file);
-        return Err(Error::input(&path, "base model", reason));
+        return Err(Error::input(&path, tr!("base model"), reason));
     }
     let fits = tuned.check_fits(loaded.model.config());
     fits.map_err(|error| error.at_file(&path))?;

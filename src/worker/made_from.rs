@@ -106,7 +106,7 @@ impl MadeFrom {
         let of_checkpoint = match of_checkpoint {
             Some(text) => Some(
                 RunInputs::from_json(text)
-                    .map_err(|reason| Error::input(folder, "checkpoint, inputs", reason))?,
+                    .map_err(|reason| Error::input(folder, tr!("checkpoint, inputs"), reason))?,
             ),
             None => None,
         };
@@ -134,7 +134,7 @@ impl MadeFrom {
                 "{changes}; restore the original files, or accept the change",
                 changes
             );
-            return Err(Error::changed(folder, "inputs", reason));
+            return Err(Error::changed(folder, tr!("inputs"), reason));
         }
         notes.push(tr!("continued although {changes}", changes));
         self.inputs.accepted.push(changes);
@@ -185,7 +185,7 @@ impl MadeFrom {
                         self.inputs.model,
                         then
                     );
-                    return Err(Error::changed(path, "base model", reason));
+                    return Err(Error::changed(path, tr!("base model"), reason));
                 }
                 notes.push(tr!("continued although {changes}", changes));
                 self.inputs.accepted.push(changes);

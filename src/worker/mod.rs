@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `control.rs` | commands, as a run sees them |
+//! | `requests.rs` | what other processes ask of a run |
 //! | `context.rs` | what a job reports to, and how a failure is told |
 //! | `session.rs`, `run_data.rs`, `held_out.rs` | the model and the data of a run |
 //! | `run_loop.rs`, `active_run.rs` | a run from its specification to its state |
@@ -39,6 +40,7 @@ mod heads;
 mod held_out;
 mod made_from;
 mod own_data;
+mod requests;
 mod resume;
 mod run_data;
 mod run_export;
@@ -169,6 +171,7 @@ fn work(
             snapshots,
             traces,
             imports,
+            requests: None,
             folder: None,
             unwritten: None,
             during: JobPhase::CheckingSpec,

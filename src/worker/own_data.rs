@@ -82,8 +82,8 @@ impl OwnData {
         // Room for token 0 in front.
         let longest = data.context_length.saturating_sub(1);
         let sets = [
-            ("training", &mut self.train.items),
-            ("validation", &mut self.validation),
+            (tr!("training"), &mut self.train.items),
+            (tr!("validation"), &mut self.validation),
         ];
         for (name, examples) in sets {
             let told = data.long_texts.apply(examples, longest, data.loss_on, name);

@@ -12,7 +12,7 @@ use crate::tuning::states::checkpoint_file::{TrainerCheckpoint, read_checkpoint}
 /// # Errors
 /// [`Error::Input`] if it is over and would be over again.
 pub(super) fn check_resumable(past: &Run) -> Result<()> {
-    let refuse = |reason: String| Err(Error::input(&past.folder, "run", reason));
+    let refuse = |reason: String| Err(Error::input(&past.folder, tr!("run"), reason));
     match &past.status {
         RunStatus::Finished => refuse(tr!(
             "is finished after {} steps; its state is in state.safetensors",

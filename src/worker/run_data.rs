@@ -132,8 +132,8 @@ impl RunData {
         } = spec.data;
         self.train.truncate(train_limit.unwrap_or(usize::MAX));
         let sets = [
-            ("training", &mut self.train),
-            ("validation", &mut self.validation),
+            (tr!("training"), &mut self.train),
+            (tr!("validation"), &mut self.validation),
         ];
         for (name, examples) in sets {
             let leading = spec.data.leading_token;

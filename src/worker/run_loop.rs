@@ -321,6 +321,7 @@ fn begin(
     let run = folder.id().clone();
     let path = folder.path().to_path_buf();
     context.folder = Some(folder);
+    context.hear_others()?;
     context.report(Event::Run(
         run.clone(),
         RunEvent::Started {

@@ -40,8 +40,15 @@ const SNAPSHOT_SECS: f64 = 0.25;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum TuningEnd {
     Finished,
-    StoppedEarly { best_step: usize },
-    Diverged { step: usize, detail: String },
+    StoppedEarly {
+        best_step: usize,
+    },
+    Diverged {
+        step: usize,
+        detail: String,
+    },
+    /// It is to write its state, and then goes on.
+    StateWanted,
 }
 
 /// What a run reads.
@@ -122,7 +129,8 @@ impl<'a> Tuning<'a> {
         }
     }
 
-    /// Takes the steps that are left.
+    /// Takes the steps that are left, or those until the state is wanted; it can be
+    /// called again then.
     ///
     /// # Errors
     /// [`crate::error::Error::Stopped`] when the run is to end; what the device
@@ -138,7 +146,9 @@ impl<'a> Tuning<'a> {
             if is_last {
                 return Ok(TuningEnd::Finished);
             }
-            self.listen(step, context)?;
+            if self.listen(step, context)? {
+                return Ok(TuningEnd::StateWanted);
+            }
             context.during = JobPhase::Tuning;
             self.step(step)?;
         }

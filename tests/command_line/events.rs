@@ -1,4 +1,4 @@
-//! Numbers of runs in TensorBoard.
+//! Numbers of runs in TensorBoard and wandb.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,13 +44,24 @@ fn a_run_has_an_event_file_and_is_exported_as_one() {
     let wrong = gosling(folder.path(), "export events --to tensorboard -o more");
     assert_eq!(wrong.status.code(), Some(2));
     assert!(texts(&wrong).1.contains("holds none"));
+    // Steps 1 to 6, and 0 of the untuned model.
+    let saved = [" 7 steps\n", "wandb sync offline/offline-run-"];
+    check_output(folder.path(), "export runs --to wandb -o offline", &saved);
+    let wrong = gosling(folder.path(), "export events --to wandb -o more");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(texts(&wrong).1.contains("holds none"));
 }
 
 /// What TensorBoard's own reader makes of the files in a folder.
 fn read(folder: &Path) -> Value {
+    said_by("events.py", folder)
+}
+
+/// What a script here says of a folder.
+fn said_by(script: &str, folder: &Path) -> Value {
     let python = std::env::var_os("GOSLING_PYTHON").unwrap_or_else(|| "python3".into());
     let output = Command::new(python)
-        .arg(root("tests/command_line/events.py"))
+        .arg(root("tests/command_line").join(script))
         .arg(folder)
         .output()
         .unwrap();
@@ -109,6 +120,31 @@ fn step(step: usize, loss: f64) -> MetricRecord {
         lift: None,
         lora: None,
     })
+}
+
+#[test]
+#[ignore = "needs GOSLING_PYTHON, a Python with the wandb package"]
+fn wandb_uploads_what_was_measured() {
+    let folder = written();
+    check_output(folder.path(), "export runs --to wandb -o offline", &[]);
+    let seen = said_by("wandb.py", &folder.path().join("offline"));
+    let text = std::fs::read_to_string(folder.path().join("runs/cpu-0001/metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    let steps: Vec<Value> = lines
+        .filter(|line: &Value| line["kind"] == "step")
+        .collect();
+    let rows = seen["history"].as_array().unwrap();
+    assert_eq!((steps.len(), rows.len()), (6, 7), "{rows:?}");
+    for (step, row) in steps.iter().zip(&rows[1..]) {
+        assert_eq!(row["_step"], step["step"]);
+        assert_eq!(row["train/loss"].as_f64(), step["loss"].as_f64());
+    }
+    assert!(rows[0]["accuracy/untuned"].is_number(), "{}", rows[0]);
+    assert_eq!(seen["name"], "cpu-0001");
+    assert_eq!(seen["project"], "gosling");
+    assert_eq!(seen["config"]["training"]["value"]["steps"], 6);
+    assert_eq!(seen["summary"]["train/loss"], rows[6]["train/loss"]);
+    assert_eq!(seen["exit"], 0);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn short_run(folder: &Path) {
 }
 
 /// A process that is gone when the test is.
-struct KilledOnDrop(Child);
+pub struct KilledOnDrop(pub Child);
 
 impl Drop for KilledOnDrop {
     fn drop(&mut self) {

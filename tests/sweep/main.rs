@@ -5,6 +5,10 @@
 #[cfg(target_os = "linux")]
 #[path = "../support/addresses.rs"]
 mod addresses;
+#[cfg(unix)]
+mod asked;
+#[cfg(unix)]
+mod kept;
 mod killed;
 #[cfg(target_os = "linux")]
 mod memory;

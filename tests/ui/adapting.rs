@@ -211,7 +211,7 @@ fn the_state_of_a_question_is_looked_at_beside_the_base() {
         "Adapted, layer 1, head 2",
         "What the guide wrote",
         "B, for an oak grows.",
-        "Taken from the guide, answer 1",
+        "Taken from the guide, answer B",
     ] {
         let mut found = harness.query_all_by_label_contains(label);
         assert!(found.next().is_some(), "{label}");
@@ -242,7 +242,7 @@ fn an_adaptation_is_shown_beside_what_moves_no_state() {
         let mut harness = harness(app, size, look);
         wait_for(
             &mut harness,
-            "adaptation gains: 0.800 against 0.766 of vote over 4 orders",
+            "Adaptation gains: 0.800 against 0.766 of vote over 4 orders",
         );
         picture(&mut harness, name);
         results.extend_harness(&mut harness);

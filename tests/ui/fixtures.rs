@@ -54,7 +54,7 @@ impl<'a> Told<'a> {
                 spec: Box::new(spec),
                 folder: folder.to_path_buf(),
                 first_step: 0,
-                notes: vec!["the largest step takes about 264 MB of memory".into()],
+                notes: vec!["the largest step takes about 252 MiB of memory".into()],
             },
         ));
         let mut told = Self { store, run, noise };

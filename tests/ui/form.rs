@@ -306,6 +306,6 @@ fn a_value_that_cannot_be_run_is_said_at_its_field() {
     let mut app = app(RunStore::default(), Tab::Tune, look);
     app.workspace.draft.training.warmup_steps = 500;
     let mut harness = harness(app, vec2(1000.0, 620.0), look);
-    wait_for(&mut harness, "must be below training.steps, 200");
+    wait_for(&mut harness, "must be below Steps, 200");
     picture(&mut harness, "invalid_dark");
 }

@@ -10,20 +10,25 @@ use std::time::{Duration, Instant};
 use eframe::egui::{Vec2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use gosling::language::{Language, choose, text};
+use gosling::language::{Bilingual, Language, choose, in_english, text};
 use gosling::protocol::event::RunId;
+use gosling::report::page::Page;
+use gosling::report::{SavedTable, TableFormat};
 use gosling::runs::RunStore;
+use gosling::sweep::results::tables::headline;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::App;
 use gosling::ui::shared::action::Action;
 use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
+use gosling::ui::sweep::settings::ResultsView;
 use regex::Regex;
 
 use crate::fixtures;
 use crate::measured::measured;
 use crate::pictures::{DIALOGS, app, harness};
 use crate::small::{buttons, check_apart_in};
+use crate::sweep;
 
 /// Set where this binary runs for this test alone.
 const ALONE: &str = "GOSLING_TEST_IN_CHINESE";
@@ -33,7 +38,7 @@ const SMALL: Vec2 = vec2(1024.0, 700.0);
 const DATA: [&str; 15] = [
     "cannot write runs/standard-0001/checkpoints: the disk is full; free some space and resume",
     "cannot write runs/standard-0001/checkpoints: the disk is full; free …",
-    "the largest step takes about 264 MB of memory",
+    "the largest step takes about 252 MiB of memory",
     "layer 3, head 1, the state is not finite",
     "A processor, 8 threads (as requested)",
     "7.3 M parameters, 6 layers, 4 heads of 64",
@@ -130,6 +135,16 @@ fn check_views(folder: &Path) -> Vec<String> {
         let items = evaluated(&folder.join("seed-0-0001/eval"));
         found.extend(check(tab.name(), with_items, Some(tab), &items));
     }
+    let sweeps = tempfile::tempdir().unwrap();
+    for (view, name) in ResultsView::ALL {
+        let mut with_sweep =
+            crate::pictures::app(RunStore::default(), Tab::Sweep, Appearance::Dark);
+        let own = sweeps.path().join(name);
+        std::fs::create_dir(&own).unwrap();
+        with_sweep.sweep.show(sweep::shown(&own, 8));
+        with_sweep.sweep.look.view = view;
+        found.extend(check(name, with_sweep, Some(Tab::Sweep), ""));
+    }
     for store in [
         fixtures::running(),
         fixtures::diverged(),
@@ -183,6 +198,45 @@ fn check_change(folder: &Path) {
     }
 }
 
+/// What goes into files: English for programs, the language of the window for readers.
+fn check_saved(folder: &Path) {
+    let shown = sweep::shown(folder, 8);
+    let saved = SavedTable::of(|| shown.results.runs_table(true));
+    let written = |format: TableFormat| saved.in_format(format).render(format);
+    let chinese = text("validation loss");
+    assert_ne!(chinese, "validation loss");
+    for format in TableFormat::ALL {
+        let written = written(format);
+        let (has, has_not) = match format {
+            TableFormat::Csv | TableFormat::Json => ("validation loss", chinese),
+            TableFormat::Text | TableFormat::Markdown | TableFormat::Latex => {
+                (chinese, "validation loss")
+            }
+        };
+        assert!(
+            written.contains(has) && !written.contains(has_not),
+            "{format:?}: {written}"
+        );
+    }
+    // The files of a sweep are those of whoever reads the folder.
+    let files = shown.results.write(&shown.plan, folder).unwrap();
+    for file in files {
+        let written = std::fs::read_to_string(&file).unwrap();
+        assert!(!written.contains(chinese), "{}", file.display());
+    }
+    let label = Bilingual::of(|| text("Accuracy").to_owned());
+    assert_eq!(label.text(), text("Accuracy"));
+    assert_eq!(in_english(|| label.text().to_owned()), "Accuracy");
+    let within = label.within(|of| format!("{of}, {}", text("tuned")));
+    assert_eq!(in_english(|| within.text().to_owned()), "Accuracy, tuned");
+    assert!(within.text().ends_with(text("tuned")));
+    for line in headline(&shown.results) {
+        assert!(!line.contains("Best"), "{line}");
+    }
+    let html = Page::default().html();
+    assert!(html.contains("<html lang=\"zh\">"), "{html}");
+}
+
 #[test]
 fn the_window_speaks_chinese() {
     if env::var_os(ALONE).is_none() {
@@ -204,5 +258,7 @@ fn the_window_speaks_chinese() {
     let mut found = check_views(folder.path());
     found.extend(check_dialogs(folder.path()));
     assert!(found.is_empty(), "{found:#?}");
+    let sweeps = tempfile::tempdir().unwrap();
+    check_saved(sweeps.path());
     check_change(folder.path());
 }

@@ -253,7 +253,7 @@ fn items_one_by_one() {
         "items_refused_dark",
         refused,
         look,
-        "different prompts",
+        "Different prompts",
     );
     let empty = app(fixtures::running(), Tab::Items, look);
     check_view(

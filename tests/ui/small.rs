@@ -148,6 +148,21 @@ fn views_fit_at_every_scaling() {
     }
 }
 
+/// The bar names the view that is looked at where its views have no room beside each
+/// other.
+#[test]
+fn a_view_in_the_menu_is_named() {
+    let size = vec2(880.0, 620.0);
+    let app = app(RunStore::default(), Tab::Adapt, Appearance::Dark);
+    let mut harness = harness(app, size, Appearance::Dark);
+    settle(&mut harness);
+    let bar = Rect::from_min_size(Default::default(), vec2(size.x, 40.0));
+    let buttons = buttons_in(&harness, bar);
+    let has = |wanted: &str| buttons.iter().any(|(name, _)| name == wanted);
+    assert!(has("Adapt") && !has("Views"), "{buttons:?}");
+    check_apart_in(&buttons);
+}
+
 #[test]
 fn a_run_that_is_scored_can_skip_it() {
     let mut store = RunStore::default();
@@ -240,6 +255,8 @@ fn sweeps_fit() {
     let mut watched = app(store, Tab::Sweep, Appearance::Light);
     watched.sweep.show(other);
     let harness = small(watched, "running in process 4321");
+    // The long line makes nothing wider than the view.
+    check_apart(&harness, Tab::Sweep, &["New sweep", "Save"]);
     for name in ["Continue", "Stop", "Pause"] {
         assert!(harness.query_by_label(name).is_none(), "{name}");
     }
@@ -247,7 +264,7 @@ fn sweeps_fit() {
 }
 
 #[test]
-fn a_run_of_another_process_is_watched_and_not_handled() {
+fn a_run_of_another_process_has_its_buttons_and_holds_nothing_up() {
     let mut store = fixtures::running();
     let mut run = store.runs()[0].clone();
     run.elsewhere = Some(4321);
@@ -256,9 +273,8 @@ fn a_run_of_another_process_is_watched_and_not_handled() {
         app(store, Tab::Tune, Appearance::Dark),
         "running in another process",
     );
-    for name in ["Stop", "Pause", "Resume"] {
-        assert!(harness.query_by_label(name).is_none(), "{name}");
-    }
+    check_apart(&harness, Tab::Tune, &["Stop", "Pause", "More"]);
+    assert!(harness.query_by_label("Skip scoring").is_none());
     assert!(!harness.state().is_busy());
     assert!(
         harness.query_by_label("Start").is_some(),

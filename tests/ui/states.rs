@@ -238,8 +238,8 @@ fn steps_and_heads_are_chosen_by_their_controls() {
     wait_for(&mut harness, "S₀ after step 50");
     harness.get_by_label("Kept").click();
     wait_for(&mut harness, "S₀ after step 150");
-    harness.get_by_label("Q^T Z").click();
-    wait_for(&mut harness, "Q^T Z, 64 x 64");
+    harness.get_by_label("L₀").click();
+    wait_for(&mut harness, "L₀, 64 x 64");
     // The upper left of the grid is layer 0, head 0.
     let grid = harness.get_by_label("Grid of every head").rect();
     let at = grid.min + vec2(36.0, 26.0);

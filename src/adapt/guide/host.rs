@@ -5,7 +5,10 @@ use crate::error::{Error, Result};
 /// The host of an address.
 pub(super) fn host_of(url: &str) -> Result<String> {
     let refuse = || {
-        let reason = format!("\"{url}\" is not an address; write http://host:port/v1");
+        let reason = tr!(
+            "\"{url}\" is not an address; write http://host:port/v1",
+            url
+        );
         Error::spec("guide.base_url", reason)
     };
     let rest = url
@@ -15,7 +18,8 @@ pub(super) fn host_of(url: &str) -> Result<String> {
         .and_then(|rest| rest.split(['/', '?', '#']).next())
         .ok_or_else(refuse)?;
     if authority.contains('@') {
-        let reason = "has a name or a key in it; name the key's environment variable in key_env";
+        let reason =
+            tr!("has a name or a key in it; name the key's environment variable in key_env");
         return Err(Error::spec("guide.base_url", reason));
     }
     let host = match authority.strip_prefix('[') {

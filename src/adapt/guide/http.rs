@@ -130,15 +130,16 @@ impl<'a> HttpGuide<'a> {
         match self.server.ask(&request, true) {
             Ok(reply) if reply.has_logprobs => {
                 self.gives_logprobs.set(true);
-                Ok(format!(
+                Ok(tr!(
                     "{host} gives text and probabilities of its tokens; the text is used, and \
-                     the probabilities of letters"
+                     the probabilities of letters",
+                    host
                 ))
             }
-            Ok(_) => Ok(format!("{host} gives text")),
+            Ok(_) => Ok(tr!("{host} gives text", host)),
             // Some servers refuse to be asked for probabilities.
             Err(Failed::ForGood(_)) => match self.server.ask(&request, false) {
-                Ok(_) => Ok(format!("{host} gives text")),
+                Ok(_) => Ok(tr!("{host} gives text", host)),
                 Err(failed @ Failed::ForNow(_)) => Ok(said_nothing(&failed)),
                 Err(failed) => Err(refuse(&failed)),
             },
@@ -199,9 +200,11 @@ impl<'a> HttpGuide<'a> {
             mut asked, reasons, ..
         } = heard;
         for (reason, n) in reasons {
-            asked
-                .notes
-                .push(format!("{n} questions without a guide's text: {reason}"));
+            asked.notes.push(tr!(
+                "{n} questions without a guide's text: {reason}",
+                n,
+                reason
+            ));
         }
         Ok(asked)
     }
@@ -255,11 +258,14 @@ impl<'a> HttpGuide<'a> {
                     if n_failed >= MAX_FAILED {
                         let n_left = n_ahead - n_heard;
                         if is_first {
-                            heard.asked.notes.push(format!(
-                                "{} gave no answer {MAX_FAILED} times in a row; {n_left} questions \
-                                 were not asked",
-                                self.host()
-                            ));
+                            let note = tr!(
+                                "{} gave no answer {MAX_FAILED} times in a row; {n_left} \
+                                 questions were not asked",
+                                self.host(),
+                                MAX_FAILED,
+                                n_left
+                            );
+                            heard.asked.notes.push(note);
                         }
                         break;
                     }
@@ -280,7 +286,7 @@ impl<'a> HttpGuide<'a> {
         let text = self.text(heard.prompts, question, &of.hash, reply);
         (heard.keep)(&text)?;
         if let Err(unusable) = taken(heard.prompts, question, &reply.text) {
-            let reason = format!("its text {}", unusable.name());
+            let reason = tr!("its text {}", unusable.name());
             *heard.reasons.entry(reason).or_default() += 1;
         }
         heard.asked.texts.push(text);
@@ -345,7 +351,7 @@ impl<'a> HttpGuide<'a> {
 
 /// What the user is told where a first question had no answer, which ends nothing.
 fn said_nothing(failed: &Failed) -> String {
-    format!(
+    tr!(
         "the first question had no answer, others are tried: {}",
         failed.reason()
     )

@@ -48,11 +48,12 @@ pub fn recorded(
     });
     let texts: Vec<GuideText> = texts.collect();
     if texts.is_empty() {
-        let reason = format!(
-            "none of its {n_lines} texts is a usable one for any of the {} questions; their ids \
-             must be those of the benchmark, such as {:?}",
+        let reason = tr!(
+            "none of its {n_lines} texts is a usable one for any of the {} questions; \
+             their ids must be those of the benchmark, such as {}",
             questions.len(),
-            questions.first().map_or("", |of| of.id.as_str())
+            format_args!("{:?}", questions.first().map_or("", |of| of.id.as_str())),
+            n_lines
         );
         return Err(Error::input(path, "id", reason));
     }

@@ -86,8 +86,10 @@ impl Server {
         let host = host_of(&spec.base_url)?;
         let is_here = is_loopback(&host);
         if !is_here && !spec.allow_remote {
-            let reason =
-                format!("questions would be sent to {host}; set allow_remote: true to allow this");
+            let reason = tr!(
+                "questions would be sent to {host}; set allow_remote: true to allow this",
+                host
+            );
             return Err(Error::spec("guide.base_url", reason));
         }
         let key = match &spec.key_env {
@@ -95,7 +97,7 @@ impl Server {
             Some(name) => match std::env::var(name) {
                 Ok(key) if !key.trim().is_empty() => Some(key.trim().to_owned()),
                 Ok(_) | Err(_) => {
-                    let reason = format!("the environment variable {name} is not set");
+                    let reason = tr!("the environment variable {name} is not set", name);
                     return Err(Error::spec("guide.key_env", reason));
                 }
             },
@@ -143,18 +145,23 @@ impl Server {
         let text = String::from_utf8_lossy(&body);
         match status {
             200..=299 => self.reply(&text),
-            401 | 403 => Err(Failed::ForGood(format!(
-                "{} refuses the key (status {status}); name its environment variable in key_env",
-                self.host()
+            401 | 403 => Err(Failed::ForGood(tr!(
+                "{} refuses the key (status {status}); name its environment variable in \
+                 key_env",
+                self.host(),
+                status
             ))),
-            429 | 500..=599 | 408 => Err(Failed::ForNow(format!(
+            429 | 500..=599 | 408 => Err(Failed::ForNow(tr!(
                 "{} answered with status {status}: {}",
                 self.host(),
-                line(&text)
+                line(&text),
+                status
             ))),
-            _ => Err(Failed::ForGood(format!(
+            _ => Err(Failed::ForGood(tr!(
                 "{url} answered with status {status}: {}",
-                line(&text)
+                line(&text),
+                url,
+                status
             ))),
         }
     }
@@ -245,13 +252,14 @@ impl Server {
 
     fn reply(&self, text: &str) -> Result<Reply, Failed> {
         let no_reply = |what: &str| {
-            Failed::ForNow(format!(
+            Failed::ForNow(tr!(
                 "{} answers with {what}: {}",
                 self.host(),
-                line(text)
+                line(text),
+                what
             ))
         };
-        let value: Value = serde_json::from_str(text).map_err(|_| no_reply("no JSON"))?;
+        let value: Value = serde_json::from_str(text).map_err(|_| no_reply(tr!("no JSON")))?;
         let first = &value["choices"][0];
         let (written, logprobs) = match self.spec.api {
             GuideApi::Completions => (
@@ -269,7 +277,7 @@ impl Server {
             GuideApi::Responses => (output_text(&value), &Value::Null),
         };
         let has_logprobs = !logprobs.is_null() || has_output_logprobs(&value);
-        let text = written.ok_or_else(|| no_reply("no text"))?;
+        let text = written.ok_or_else(|| no_reply(tr!("no text")))?;
         let usage = &value["usage"];
         let counts = [
             &usage["prompt_tokens"],
@@ -296,19 +304,21 @@ impl Server {
         match error {
             ureq::Error::Timeout(_) => {
                 let secs = self.spec.timeout_secs;
-                Failed::ForNow(format!("{host} gave no answer in {secs} s"))
+                Failed::ForNow(tr!("{host} gave no answer in {secs} s", host, secs))
             }
-            ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => {
-                Failed::Unreachable(format!("{host} cannot be reached; is the server running?"))
-            }
+            ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => Failed::Unreachable(tr!(
+                "{host} cannot be reached; is the server running?",
+                host
+            )),
             ureq::Error::Io(error) => match error.kind() {
-                std::io::ErrorKind::ConnectionRefused => {
-                    Failed::Unreachable(format!("{host} cannot be reached; is the server running?"))
-                }
+                std::io::ErrorKind::ConnectionRefused => Failed::Unreachable(tr!(
+                    "{host} cannot be reached; is the server running?",
+                    host
+                )),
                 _ => Failed::ForNow(format!("{host}: {error}")),
             },
             ureq::Error::BodyExceedsLimit(_) => {
-                Failed::ForNow(format!("{host} answers with more than 4 MiB"))
+                Failed::ForNow(tr!("{host} answers with more than 4 MiB", host))
             }
             other => Failed::ForNow(format!("{host}: {other}")),
         }

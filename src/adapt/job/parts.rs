@@ -45,7 +45,10 @@ impl Job<'_> {
             Mode::Item | Mode::Shared => scored,
         };
         if questions.is_empty() {
-            return Err(Error::spec("task", "there are no questions to adapt to"));
+            return Err(Error::spec(
+                "task",
+                tr!("there are no questions to adapt to"),
+            ));
         }
         let start = Instant::now();
         let (exponent, finding) = self.exponent(base, questions)?;

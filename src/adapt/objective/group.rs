@@ -135,5 +135,5 @@ impl Method<'_> {
 }
 
 pub(super) fn no_local_guide() -> Error {
-    Error::spec("guide", "this objective needs a local guide")
+    Error::spec("guide", tr!("this objective needs a local guide"))
 }

@@ -105,7 +105,7 @@ impl Method<'_> {
             let mut scored = Vec::new();
             for (place, wanted) in &row.scored {
                 let Some(tokens) = drawn.next() else {
-                    return Err(Error::Device("a place has no drawn tokens".into()));
+                    return Err(Error::Device(tr!("a place has no drawn tokens").into()));
                 };
                 weights.extend(sample_weights(&tokens, *wanted, 1.0 / n[row.state]));
                 scored.extend(tokens.iter().map(|token| (*place, *token)));

@@ -124,7 +124,7 @@ impl GuideSpec {
         let has_letters = benchmark == Benchmark::Mmlu;
         let is_of_letters = has_letters && objective.needs_shares(benchmark);
         if objective.needs_probabilities() && !is_local && !is_of_letters {
-            let reason = format!(
+            let reason = tr!(
                 "{} needs probabilities in the model's own tokens; choose Local",
                 objective.name()
             );
@@ -132,15 +132,15 @@ impl GuideSpec {
         }
         match self {
             Self::Simulated { right } if !(0.0..=1.0).contains(right) => {
-                refuse("guide.right", format!("must be from 0 to 1, is {right}"))
+                refuse("guide.right", tr!("must be from 0 to 1, is {right}", right))
             }
             Self::Http(http) => {
                 if http.parallel == 0 || http.max_tokens == 0 {
-                    let reason = "parallel and max_tokens must be at least 1";
+                    let reason = tr!("parallel and max_tokens must be at least 1");
                     return refuse("guide", reason.into());
                 }
                 if !(http.timeout_secs > 0.0 && http.timeout_secs.is_finite()) {
-                    return refuse("guide.timeout_secs", "must be above 0".into());
+                    return refuse("guide.timeout_secs", tr!("must be above 0").into());
                 }
                 Ok(())
             }

@@ -248,56 +248,68 @@ impl Objective {
         let writes = benchmark == Benchmark::Gsm8k;
         if self.is_of_options() && writes {
             let name = self.name();
-            return refuse(format!(
-                "{name} chooses among options, but {benchmark} has none"
+            return refuse(tr!(
+                "{name} chooses among options, but {benchmark} has none",
+                name,
+                benchmark
             ));
         }
         if self.is_on_policy() && !writes {
             let name = self.name();
-            return refuse(format!(
-                "{name} needs written answers, but {benchmark} has options"
+            return refuse(tr!(
+                "{name} needs written answers, but {benchmark} has options",
+                name,
+                benchmark
             ));
         }
         if self.is_guided() && benchmark == Benchmark::WinoGrande {
-            return refuse(format!(
-                "{benchmark} scores the rest of a sentence, which is no answer that a guide writes"
+            return refuse(tr!(
+                "{benchmark} scores the rest of a sentence, which is no answer that a guide \
+                 writes",
+                benchmark
             ));
         }
         match *self {
             Self::Information if mode == Mode::Item => {
-                refuse("Information compares questions; a state for each sees only one".into())
+                refuse(tr!("Information compares questions; a state for each sees only one").into())
             }
-            Self::Views { .. } if benchmark != Benchmark::Mmlu => refuse(format!(
-                "Views reorders lettered options; {benchmark} has none"
+            Self::Views { .. } if benchmark != Benchmark::Mmlu => refuse(tr!(
+                "Views reorders lettered options; {benchmark} has none",
+                benchmark
             )),
             Self::Views { orders } if !(2..=4).contains(&orders) => {
-                refuse(format!("Views needs 2 to 4 orders, has {orders}"))
+                refuse(tr!("Views needs 2 to 4 orders, has {orders}", orders))
             }
             Self::ContextDistillation { examples, draws } if examples == 0 || draws == 0 => {
-                refuse("ContextDistillation needs at least one example and one draw".into())
+                refuse(tr!("ContextDistillation needs at least one example and one draw").into())
             }
             Self::SingleStep {
                 exponent: Exponent::Is(x),
                 ..
             } if !(0.0..=1.0).contains(&x) => {
-                refuse(format!("the exponent must be from 0 to 1, is {x}"))
+                refuse(tr!("the exponent must be from 0 to 1, is {x}", x))
             }
             Self::SingleStep {
                 exponent,
                 estimator: Estimator::Sampled { samples },
             } => match (exponent, samples) {
                 (Exponent::Is(1.0), 2..) => Ok(()),
-                (Exponent::Is(1.0), _) => refuse("the number of samples must be at least 2".into()),
-                _ => refuse("Sampled needs the exponent Is(1.0)".into()),
+                (Exponent::Is(1.0), _) => {
+                    refuse(tr!("the number of samples must be at least 2").into())
+                }
+                _ => refuse(tr!("Sampled needs the exponent Is(1.0)").into()),
             },
             Self::Soft { top: Some(_) } if !writes => {
-                refuse("Soft counts all options; write top: None".into())
+                refuse(tr!("Soft counts all options; write top: None").into())
             }
-            Self::Soft { top: Some(0) } => refuse("Soft needs at least 1 token".into()),
+            Self::Soft { top: Some(0) } => refuse(tr!("Soft needs at least 1 token").into()),
             Self::ReverseKl { discount } | Self::Agreement { discount }
                 if !(0.0..=1.0).contains(&discount) =>
             {
-                refuse(format!("the discount must be from 0 to 1, is {discount}"))
+                refuse(tr!(
+                    "the discount must be from 0 to 1, is {discount}",
+                    discount
+                ))
             }
             Self::OptionEntropy
             | Self::Information

@@ -38,7 +38,11 @@ pub fn preset(name: &str) -> Result<AdaptSpec> {
         Some((_, text)) => parse_ron(text, format!("{name}.ron")),
         None => {
             let names: Vec<&str> = PRESETS.iter().map(|(known, _)| *known).collect();
-            let reason = format!("{name:?} is unknown; choose from {}", names.join(", "));
+            let reason = tr!(
+                "{name} is unknown; choose from {}",
+                names.join(", "),
+                name = format_args!("{name:?}")
+            );
             Err(Error::spec("preset", reason))
         }
     }

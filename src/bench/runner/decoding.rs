@@ -91,7 +91,7 @@ impl Runner<'_> {
             });
             rest = others;
         }
-        reached.ok_or_else(|| Error::Device("there is no prompt to read".into()))
+        reached.ok_or_else(|| Error::Device(tr!("there is no prompt to read").into()))
     }
 
     /// The likeliest token after each position: [B, C] → `[B]`.

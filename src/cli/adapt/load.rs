@@ -1,6 +1,9 @@
 //! The model, the base and the questions of an adaptation.
 
 use std::path::Path;
+use std::time::SystemTime;
+
+use burn::tensor::Device;
 
 use crate::adapt::exam::Exam;
 use crate::adapt::prompts::Prompts;
@@ -13,7 +16,7 @@ use crate::data::{Benchmark, Item, Protocol, Split, few_shot, mini};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
-use crate::model::checkpoint::Checkpoint;
+use crate::model::checkpoint::{Checkpoint, stamp};
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{LeadingToken, Model, ModelConfig, TextStart, mini as mini_model};
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec};
@@ -36,6 +39,69 @@ pub(super) struct Loaded {
     vocabulary: String,
 }
 
+/// Models on a device at most: the one that is adapted and its guide.
+const MAX_KEPT: usize = 2;
+
+/// Models that stay on the device from one adaptation to the next, the last used last.
+#[derive(Default)]
+pub(super) struct KeptModels(Vec<(KeptKey, KeptModel)>);
+
+/// What a model that is kept was made from.
+#[derive(PartialEq)]
+struct KeptKey {
+    spec: ModelSpec,
+    device: Device,
+    /// Age and size of the checkpoint's files, which may be replaced.
+    stamp: Option<(Option<SystemTime>, u64)>,
+}
+
+#[derive(Clone)]
+struct KeptModel {
+    model: Model,
+    fingerprint: String,
+}
+
+impl KeptModels {
+    /// Lets go of all of them.
+    pub fn let_go(&mut self) {
+        self.0.clear();
+    }
+
+    /// The model of a checkpoint, read if it is not kept. The one that was not used for
+    /// the longest time makes room for it.
+    fn get(
+        &mut self,
+        spec: &ModelSpec,
+        checkpoint: &Checkpoint,
+        device: &Device,
+    ) -> Result<KeptModel> {
+        let key = KeptKey {
+            spec: spec.clone(),
+            device: device.clone(),
+            stamp: match &spec.checkpoint {
+                CheckpointSource::Mini => None,
+                CheckpointSource::File(path) => Some(stamp(path)?),
+            },
+        };
+        if let Some(idx) = self.0.iter().position(|(known, _)| *known == key) {
+            let kept = self.0.remove(idx);
+            let model = kept.1.clone();
+            self.0.push(kept);
+            return Ok(model);
+        }
+        if self.0.len() >= MAX_KEPT {
+            self.0.remove(0);
+            device.memory_cleanup();
+        }
+        let kept = KeptModel {
+            model: Model::load_stored(checkpoint, device, spec.precision, &mut show_read)?,
+            fingerprint: checkpoint.fingerprint(),
+        };
+        self.0.push((key, kept.clone()));
+        Ok(kept)
+    }
+}
+
 /// Loads a model onto a device that is open, or opens one. The state is untuned
 /// without a file.
 ///
@@ -46,6 +112,7 @@ pub(super) fn load_model(
     device: DeviceChoice,
     state: Option<&Path>,
     opened: Option<&OpenDevice>,
+    kept: &mut KeptModels,
 ) -> Result<Loaded> {
     let (checkpoint, file) = match &spec.checkpoint {
         CheckpointSource::Mini => (mini_model::checkpoint()?, mini_model::FILE_NAME.to_owned()),
@@ -85,9 +152,9 @@ pub(super) fn load_model(
         None => open(device)?,
     };
     spec.precision.check_device(&config, &device)?;
-    let model = Model::load_stored(&checkpoint, &device.device, spec.precision, &mut show_read)?;
+    let KeptModel { model, fingerprint } = kept.get(spec, &checkpoint, &device.device)?;
     Ok(Loaded {
-        fingerprint: checkpoint.fingerprint(),
+        fingerprint,
         vocabulary: spec.vocabulary.name(tokenizer.vocab_size()),
         model,
         text_start: metadata
@@ -215,4 +282,48 @@ fn items(benchmark: Benchmark, folder: Option<&Path>, split: Split) -> Result<Ve
 
 fn items_or_none(benchmark: Benchmark, folder: Option<&Path>, split: Split) -> Vec<Item> {
     items(benchmark, folder, split).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_read_once_and_the_one_that_waited_longest_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny.pth");
+        for name in ["a.pth", "b.pth", "c.pth"] {
+            std::fs::copy(&golden, folder.path().join(name)).unwrap();
+        }
+        let device = open(DeviceChoice::Cpu).unwrap().device;
+        let mut kept = KeptModels::default();
+        // The names of those that are kept after another one was asked for.
+        let mut after = |name: &str| -> Vec<String> {
+            let path = folder.path().join(name);
+            let spec = ModelSpec {
+                checkpoint: CheckpointSource::File(path.clone()),
+                ..ModelSpec::default()
+            };
+            let checkpoint = Checkpoint::open(&path).unwrap();
+            kept.get(&spec, &checkpoint, &device).unwrap();
+            let name = |(key, _): &(KeptKey, KeptModel)| {
+                let CheckpointSource::File(path) = &key.spec.checkpoint else {
+                    panic!("another source");
+                };
+                path.file_name().unwrap().to_string_lossy().into_owned()
+            };
+            kept.0.iter().map(name).collect()
+        };
+        assert_eq!(after("a.pth"), ["a.pth"]);
+        assert_eq!(after("b.pth"), ["a.pth", "b.pth"]);
+        // Reading it again would take the room of the other one.
+        assert_eq!(after("b.pth"), ["a.pth", "b.pth"]);
+        assert_eq!(after("a.pth"), ["b.pth", "a.pth"]);
+        assert_eq!(after("c.pth"), ["a.pth", "c.pth"]);
+        // Another file of the same name is another model.
+        let path = folder.path().join("c.pth");
+        let file = std::fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(after("c.pth"), ["c.pth", "c.pth"]);
+    }
 }

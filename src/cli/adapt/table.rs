@@ -4,11 +4,12 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::adapt::job::Summary;
-use crate::adapt::outcome::{Kind, Outcome};
+use crate::adapt::outcome::{Kind, Outcome, verdict};
 use crate::adapt::spec::{AdaptSpec, GuideSpec};
 use crate::atomic::write_atomic;
 use crate::bench::Accuracy;
 use crate::error::Result;
+use crate::language::in_english;
 use crate::report::{Cell, Table, TableFormat};
 
 const COLUMNS: [&str; 12] = [
@@ -78,8 +79,10 @@ pub(super) fn table(spec: &AdaptSpec, summary: &Summary) -> Table {
             table.notes.push(format!("{}: {note}", outcome.name));
         }
     }
-    if let Some(verdict) = &summary.verdict {
-        table.notes.push(verdict.sentence.clone());
+    // A table is the same in every language.
+    if summary.verdict.is_some() {
+        let verdict = in_english(|| verdict(&summary.outcomes));
+        table.notes.extend(verdict.map(|of| of.sentence));
     }
     if !spec.baselines.measure {
         let note = "no baseline was measured, so that nothing is said of a gain";

@@ -51,6 +51,11 @@ impl AdaptProgress {
         self.format = format;
     }
 
+    /// For those who wait for something else.
+    pub fn interrupts(&self) -> &Receiver<()> {
+        &self.interrupts
+    }
+
     fn is_interrupted(&self) -> bool {
         let has_ended = |of: &Receiver<()>| of.try_recv().is_ok();
         has_ended(&self.interrupts) || self.input.as_ref().is_some_and(has_ended)

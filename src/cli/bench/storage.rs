@@ -85,7 +85,7 @@ fn texts(config: &ModelConfig, n: usize) -> Result<Vec<Vec<u32>>> {
     let items = mini_set(Benchmark::Gsm8k, Split::Test)?;
     let text = |item| {
         let example = Protocol::Mini.training_example(item, &tokenizer);
-        std::iter::once(0).chain(example.tokens).collect()
+        [&[0], &*example.tokens].concat()
     };
     Ok(items.iter().take(n).map(text).collect())
 }

@@ -16,8 +16,17 @@ pub(super) enum Destination {
     State(ExportFormat),
     /// Of adapters.
     Adapters(AdapterFormat),
-    /// Event files of TensorBoard.
-    Numbers,
+    /// The numbers of runs.
+    Numbers(NumbersFormat),
+}
+
+/// What reads the numbers of runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NumbersFormat {
+    /// TensorBoard: event files.
+    TensorBoard,
+    /// `wandb sync`: offline runs.
+    Wandb,
 }
 
 impl FromStr for Destination {
@@ -31,7 +40,8 @@ impl FromStr for Destination {
             "peft" => AdapterFormat::Peft(ModuleNames::Official),
             "peft-fla" => AdapterFormat::Peft(ModuleNames::Fla),
             "merged" => AdapterFormat::Merged,
-            "tensorboard" => return Ok(Self::Numbers),
+            "tensorboard" => return Ok(Self::Numbers(NumbersFormat::TensorBoard)),
+            "wandb" => return Ok(Self::Numbers(NumbersFormat::Wandb)),
             other => return other.parse().map(Self::State),
         };
         Ok(Self::Adapters(adapters))

@@ -20,6 +20,7 @@ struct RunProgress {
     last: Option<StepMetrics>,
     told: Option<Instant>,
     is_held: bool,
+    is_paused: bool,
 }
 
 /// Lines about runs.
@@ -74,6 +75,22 @@ impl Lines {
                     (false, _) => Vec::new(),
                 }
             }
+            Message::Paused { run, step } => {
+                let known = self.runs.entry(run.clone()).or_default();
+                let was_paused = std::mem::replace(&mut known.is_paused, step.is_some());
+                match (self.is_caught, was_paused, step) {
+                    (true, _, Some(step)) => {
+                        vec![tr!("{run} is paused after step {step}", run, step)]
+                    }
+                    (true, true, None) if known.is_held => vec![tr!("{run}: goes on", run)],
+                    (true, _, None) | (false, _, _) => Vec::new(),
+                }
+            }
+            // They are taken by those who gave the orders.
+            Message::Answer { .. }
+            | Message::File { .. }
+            | Message::Part { .. }
+            | Message::FileEnd { .. } => Vec::new(),
             Message::Removed { run } => match self.runs.remove(run) {
                 Some(_) if self.is_caught => vec![tr!("{run}: its folder was removed", run)],
                 Some(_) | None => Vec::new(),
@@ -114,6 +131,7 @@ impl RunProgress {
             n => tr!(" of {n}", n),
         };
         let (speed, end) = match self.is_held {
+            true if self.is_paused => (String::new(), tr!(", paused")),
             true if secs > 0.0 => (tr!(", {} steps/s", format_args!("{:.2}", 1.0 / secs)), ""),
             true => (String::new(), ""),
             false => (String::new(), tr!(", not running now")),

@@ -1,85 +1,234 @@
-//! Runs of another machine as folders of this one, so that a window shows them.
+//! Runs of another machine as folders of this one, so that a window shows them; and what
+//! is asked of them here, for the other machine.
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::protocol::Message;
+use super::incoming::Incoming;
+use super::link::{Link, Received};
+use super::protocol::{Message, Order};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::persist::folder_lock::FolderLock;
-use crate::persist::run_folder::{METRICS_FILE, SPEC_FILE};
+use crate::persist::run_folder::{METRICS_FILE, SPEC_FILE, append_log};
+use crate::persist::run_requests::asking::{WATCHED_FILE, is_watched};
+use crate::persist::run_requests::desk::{Desk, Taken};
+use crate::persist::run_requests::{RequestOutcome, RunRequest};
 
-/// What marks a folder as one of these, so that no run of this machine is written over.
-const MARK: &str = "watched";
+/// How often it is said how far a file is.
+const TELL: Duration = Duration::from_secs(1);
 
 /// The folder that they are kept in.
 pub(super) struct Mirror {
     folder: PathBuf,
-    /// Of runs that a process works on there: they look as if this one did.
-    locks: HashMap<String, FolderLock>,
+    runs: HashMap<String, MirroredRun>,
+    /// What was passed on, by the number of its order.
+    orders: HashMap<u64, PassedOn>,
+    /// Says that requests are passed on as long as it lives, and that nobody else writes
+    /// here. Last: those who ask look whether it is held.
+    _lock: FolderLock,
+}
+
+/// A run that is kept.
+struct MirroredRun {
+    /// Where it is asked here.
+    desk: Desk,
+    /// While a process works on it there: it looks as if this one did.
+    lock: Option<FolderLock>,
+}
+
+/// A request that was passed on.
+struct PassedOn {
+    run: String,
+    /// Its name here.
+    id: String,
+    incoming: Option<Incoming>,
+    told: Instant,
 }
 
 impl Mirror {
     /// Into a folder, which is made if it is not there.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`]; [`Error::Input`] if another process keeps runs there.
     pub fn new(folder: PathBuf) -> Result<Self> {
         fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, error))?;
         Ok(Self {
+            _lock: FolderLock::take(&folder, "folder")?,
             folder,
-            locks: HashMap::new(),
+            runs: HashMap::new(),
+            orders: HashMap::new(),
         })
     }
 
-    /// Writes down what is said. The message has been checked.
+    /// Takes what came, and writes it down.
     ///
     /// # Errors
     /// [`Error::Io`]; a run of this machine with the same name.
-    pub fn take(&mut self, message: &Message) -> Result<()> {
+    pub fn take(&mut self, received: &Received) -> Result<()> {
+        match received {
+            Received::Message(message) => self.take_message(message),
+            Received::Part { id, bytes } => {
+                self.add(*id, bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn take_message(&mut self, message: &Message) -> Result<()> {
         let Some(run) = message.run() else {
             return Ok(());
         };
         let folder = self.folder.join(run);
-        let is_other = folder.join(SPEC_FILE).exists() && !folder.join(MARK).exists();
-        if is_other {
+        if folder.join(SPEC_FILE).exists() && !is_watched(&folder) {
             let reason = tr!("is a run of this machine already; choose another folder with --into");
             return Err(Error::input(folder, "watch", reason));
         }
         match message {
-            Message::Hello { .. } | Message::Caught => {}
-            Message::Spec { text, .. } => {
-                fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, error))?;
-                write_atomic(folder.join(MARK), |_| Ok(()))?;
-                write_atomic(folder.join(SPEC_FILE), |file| {
-                    file.write_all(text.as_bytes())
-                })?;
-            }
-            Message::Metrics { from, text, .. } => {
-                let path = folder.join(METRICS_FILE);
-                let fail = |error| Error::io("write", &path, error);
-                let mut options = OpenOptions::new();
-                options.create(true).append(true);
-                let mut file = options.open(&path).map_err(fail)?;
-                if *from == 0 {
-                    file.set_len(0).map_err(fail)?;
+            Message::Hello { .. } | Message::Caught | Message::Part { .. } => {}
+            Message::Spec { text, .. } => self.keep_spec(run, &folder, text)?,
+            Message::Metrics { from, text, .. } => keep_metrics(&folder, *from, text)?,
+            Message::Held { is_held, .. } => {
+                if let Some(kept) = self.runs.get_mut(run) {
+                    kept.lock = match is_held {
+                        true => Some(FolderLock::take(&folder, "run")?),
+                        false => None,
+                    };
                 }
-                file.write_all(text.as_bytes()).map_err(fail)?;
             }
-            Message::Held { is_held: true, .. } => {
-                let lock = FolderLock::take(&folder, "run")?;
-                self.locks.insert(run.to_owned(), lock);
-            }
-            Message::Held { is_held: false, .. } => {
-                self.locks.remove(run);
+            Message::Paused { step, .. } => {
+                if let Some(kept) = self.runs.get_mut(run) {
+                    kept.desk.stand(step.is_some(), step.unwrap_or_default())?;
+                }
             }
             // What was seen of it stays.
-            Message::Removed { .. } => {
-                self.locks.remove(run);
+            Message::Removed { .. } => drop(self.runs.remove(run)),
+            Message::Answer { id, outcome, .. } => self.answer(*id, outcome.clone()),
+            Message::File {
+                id, name, bytes, ..
+            } => {
+                let begun = Incoming::begin(&folder, name, *bytes);
+                self.with_file(*id, |passed| {
+                    passed.incoming = Some(begun?);
+                    Ok(())
+                });
+            }
+            Message::FileEnd { id, sha256, .. } => {
+                self.with_file(*id, |passed| match passed.incoming.take() {
+                    Some(incoming) => incoming.finish(sha256).map(drop),
+                    None => Ok(()),
+                })
             }
         }
         Ok(())
     }
+
+    fn keep_spec(&mut self, run: &str, folder: &Path, text: &str) -> Result<()> {
+        fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+        write_atomic(folder.join(WATCHED_FILE), |_| Ok(()))?;
+        write_atomic(folder.join(SPEC_FILE), |file| {
+            file.write_all(text.as_bytes())
+        })?;
+        if !self.runs.contains_key(run) {
+            let desk = Desk::open(folder)?;
+            let kept = MirroredRun { desk, lock: None };
+            self.runs.insert(run.to_owned(), kept);
+        }
+        Ok(())
+    }
+
+    /// Passes on what was asked here.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the connection is lost.
+    pub fn pass_on(&mut self, link: &mut Link) -> Result<()> {
+        for (run, kept) in &mut self.runs {
+            let (id, request) = match kept.desk.take() {
+                Taken::Nothing => continue,
+                Taken::Ignored(reason) => {
+                    append_log(&self.folder.join(run), &reason)?;
+                    continue;
+                }
+                Taken::Asked(id, request) => (id, request),
+            };
+            let run = run.clone();
+            let order = link.order(|id| match request {
+                // It is saved there and brought here.
+                RunRequest::SaveState => Order::Fetch {
+                    id,
+                    run: run.clone(),
+                },
+                RunRequest::Pause | RunRequest::Resume | RunRequest::Stop => Order::Ask {
+                    id,
+                    run: run.clone(),
+                    request,
+                },
+            })?;
+            let passed = PassedOn {
+                run,
+                id,
+                incoming: None,
+                told: Instant::now(),
+            };
+            self.orders.insert(order, passed);
+        }
+        Ok(())
+    }
+
+    /// Tells who asked here what came of it. What cannot be said is not worth the
+    /// connection.
+    fn answer(&mut self, order: u64, outcome: RequestOutcome) {
+        if let Some(PassedOn { run, id, .. }) = self.orders.remove(&order)
+            && let Some(kept) = self.runs.get_mut(&run)
+        {
+            let _ = kept.desk.answer(&id, outcome);
+        }
+    }
+
+    fn add(&mut self, order: u64, bytes: &[u8]) {
+        let mut so_far = None;
+        self.with_file(order, |passed| {
+            let Some(incoming) = &mut passed.incoming else {
+                return Ok(());
+            };
+            incoming.add(bytes)?;
+            if passed.told.elapsed() >= TELL {
+                passed.told = Instant::now();
+                so_far = Some((passed.run.clone(), incoming.n_bytes, incoming.total));
+            }
+            Ok(())
+        });
+        if let Some((run, done, total)) = so_far
+            && let Some(kept) = self.runs.get_mut(&run)
+        {
+            // It is said again in a second.
+            let _ = kept.desk.bring(done, total);
+        }
+    }
+
+    /// Does something with the file of an order. Where that fails the order has failed,
+    /// and what still comes of it is let go.
+    fn with_file(&mut self, order: u64, does: impl FnOnce(&mut PassedOn) -> Result<()>) {
+        let Some(passed) = self.orders.get_mut(&order) else {
+            return;
+        };
+        if let Err(error) = does(passed) {
+            self.answer(order, RequestOutcome::failed(&error.to_string()));
+        }
+    }
+}
+
+fn keep_metrics(folder: &Path, from: u64, text: &str) -> Result<()> {
+    let path = folder.join(METRICS_FILE);
+    let fail = |error| Error::io("write", &path, error);
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    let mut file = options.open(&path).map_err(fail)?;
+    if from == 0 {
+        file.set_len(0).map_err(fail)?;
+    }
+    file.write_all(text.as_bytes()).map_err(fail)
 }

@@ -5,21 +5,28 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Sender, bounded, never, select, tick};
 
-use super::protocol::{MAX_TEXT_BYTES, Message, VERSION, is_name};
+use super::answering::{Outgoing, carry_out, orders};
+use super::protocol::{MAX_TEXT_BYTES, Message, Order, VERSION, is_name};
+use crate::cli::output;
 use crate::error::Result;
 use crate::persist::folder_lock::holder_of;
 use crate::persist::run_folder::{METRICS_FILE, SPEC_FILE};
+use crate::persist::run_requests::{RequestOutcome, pause_of};
 
 /// How often the folder is looked at.
 const EVERY: Duration = Duration::from_millis(500);
 /// No specification comes near this.
 const MAX_SPEC_BYTES: u64 = MAX_TEXT_BYTES;
+/// Orders that are carried out at once.
+const MAX_ORDERS: usize = 8;
+/// Parts of files that wait to be sent at most.
+const MAX_WAITING: usize = 4;
 
 /// Whose events.
 #[derive(Args)]
@@ -27,29 +34,74 @@ pub(in crate::cli) struct ServeEventsArguments {
     /// The folder of the runs.
     #[arg(default_value = "runs")]
     folder: PathBuf,
+    /// Only do what the input asks for.
+    #[arg(long)]
+    orders_only: bool,
 }
 
-/// Says what happens until the input ends or nobody reads.
+/// Says what happens and does what is asked until the input ends or nobody reads.
 pub(in crate::cli) fn serve(arguments: &ServeEventsArguments) -> Result<()> {
-    let ends = input_end();
+    let orders = orders();
+    let (sender, outgoing) = bounded(MAX_WAITING);
     let mut look = Look::new(arguments.folder.clone());
     say(&Message::Hello {
         version: VERSION,
         program: env!("CARGO_PKG_VERSION").into(),
     });
-    let mut is_first = true;
-    loop {
-        for message in look.news() {
-            say(&message);
-        }
-        if std::mem::take(&mut is_first) {
+    let mut under_way = Vec::new();
+    let mut say_news = || look.news().iter().for_each(say);
+    let ticks = match arguments.orders_only {
+        true => never(),
+        false => {
+            say_news();
             say(&Message::Caught);
+            tick(EVERY)
         }
-        let is_over = !matches!(ends.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout));
-        if is_over || crate::cli::output::is_lost() {
-            return Ok(());
+    };
+    while !output::is_lost() {
+        select! {
+            recv(ticks) -> _ => say_news(),
+            recv(orders) -> order => {
+                let Ok(order) = order else { return Ok(()) };
+                under_way.retain(|thread: &JoinHandle<()>| !thread.is_finished());
+                match under_way.len() < MAX_ORDERS {
+                    true => under_way.extend(begin(&arguments.folder, order, sender.clone())),
+                    false => refuse(&order, tr!("too many requests are under way; try again")),
+                }
+            }
+            recv(outgoing) -> told => match told {
+                Ok(Outgoing::Message(message)) => say(&message),
+                Ok(Outgoing::Part { id, run, bytes }) => say_part(id, run, &bytes),
+                // This function has a sender.
+                Err(_) => return Ok(()),
+            },
         }
     }
+    Ok(())
+}
+
+/// Begins to carry out an order beside the others.
+fn begin(root: &Path, order: Order, sender: Sender<Outgoing>) -> Option<JoinHandle<()>> {
+    let (root, copy) = (root.to_path_buf(), order.clone());
+    let thread = Builder::new()
+        .name("order".into())
+        .spawn(move || carry_out(&root, order, &sender));
+    match thread {
+        Ok(thread) => Some(thread),
+        Err(error) => {
+            refuse(&copy, &error.to_string());
+            None
+        }
+    }
+}
+
+fn refuse(order: &Order, reason: &str) {
+    let (Order::Ask { id, run, .. } | Order::Fetch { id, run }) = order;
+    say(&Message::Answer {
+        id: *id,
+        run: run.clone(),
+        outcome: RequestOutcome::failed(reason),
+    });
 }
 
 fn say(message: &Message) {
@@ -58,16 +110,14 @@ fn say(message: &Message) {
     }
 }
 
-/// Is told when the input ends, as it does where the other side is gone.
-fn input_end() -> Receiver<()> {
-    let (sender, receiver) = bounded(1);
-    thread::spawn(move || {
-        let mut input = std::io::stdin().lock();
-        let mut buffer = [0; 256];
-        while matches!(input.read(&mut buffer), Ok(n) if n > 0) {}
-        let _ = sender.send(());
-    });
-    receiver
+/// The line and its bytes together, with nothing in between.
+fn say_part(id: u64, run: String, part: &[u8]) {
+    let bytes = part.len();
+    if let Ok(mut whole) = serde_json::to_vec(&Message::Part { id, run, bytes }) {
+        whole.push(b'\n');
+        whole.extend_from_slice(part);
+        output::write_bytes(&whole);
+    }
 }
 
 /// What was said of a run.
@@ -80,6 +130,8 @@ struct SentRun {
     /// Tells a file of numbers that was replaced from one that grew.
     first: Vec<u8>,
     is_held: Option<bool>,
+    /// After which step it was said to be paused.
+    paused: Option<usize>,
 }
 
 /// Looks at a folder of runs again and again.
@@ -130,7 +182,13 @@ impl Look {
             let is_held = holder_of(&folder).is_some();
             if sent.is_held != Some(is_held) {
                 sent.is_held = Some(is_held);
+                let run = run.clone();
                 news.push(Message::Held { run, is_held });
+            }
+            let step = pause_of(&folder).filter(|_| is_held);
+            if sent.paused != step {
+                sent.paused = step;
+                news.push(Message::Paused { run, step });
             }
         }
         news

@@ -14,12 +14,12 @@ pub(super) fn messages(
     changes: &mut Changes,
 ) -> Result<Vec<Message>, String> {
     let Value::Array(list) = value else {
-        return Err(format!("is {}, not a list of turns", kind(&value)));
+        return Err(tr!("is {}, not a list of turns", kind(&value)));
     };
     let of_turn = |(idx, turn): (usize, Value)| {
-        let fail = |reason: String| format!("turn {}: {reason}", idx + 1);
+        let fail = |reason: String| tr!("turn {}: {reason}", idx + 1, reason);
         let Value::Object(fields) = turn else {
-            return Err(fail(format!("is {}, not an object", kind(&turn))));
+            return Err(fail(tr!("is {}, not an object", kind(&turn))));
         };
         let mut row = Row::of(fields);
         let first = |names: [&'static str; 2], else_name| {
@@ -52,9 +52,10 @@ fn message(
         }
         "function_call" | "tool_call" => (Role::Assistant, false),
         _ => {
-            return Err(format!(
+            return Err(tr!(
                 "`{role_key}` is `{}`; system, user, assistant and tool are known",
-                shorten(&name)
+                shorten(&name),
+                role_key
             ));
         }
     };
@@ -62,15 +63,22 @@ fn message(
         Some(Value::String(text)) => text,
         Some(Value::Array(parts)) => joined(parts)?,
         None if row.has("tool_calls") || row.has("function_call") => {
-            return Err(
-                "calls a tool by `tool_calls` alone; write the call as text in `content`".into(),
-            );
+            return Err(tr!(
+                "calls a tool by `tool_calls` alone; write the call as text in `content`"
+            )
+            .into());
         }
-        None => return Err(format!("`{text_key}` is missing")),
-        Some(other) => return Err(format!("`{text_key}` is {}, not a text", kind(&other))),
+        None => return Err(tr!("`{text_key}` is missing", text_key)),
+        Some(other) => {
+            return Err(tr!(
+                "`{text_key}` is {}, not a text",
+                kind(&other),
+                text_key
+            ));
+        }
     };
     if role == Role::Assistant && text.trim().is_empty() {
-        return Err(format!("`{text_key}` of the assistant is empty"));
+        return Err(tr!("`{text_key}` of the assistant is empty", text_key));
     }
     let thought = match role {
         Role::Assistant => row.optional_text("reasoning_content")?,
@@ -90,13 +98,13 @@ fn message(
 fn mark(row: &mut Row) -> Result<Option<bool>, String> {
     match (row.value("train"), row.value("weight")) {
         (Some(Value::Bool(train)), _) => Ok(Some(train)),
-        (Some(_), _) => Err("`train` is neither true nor false".into()),
+        (Some(_), _) => Err(tr!("`train` is neither true nor false").into()),
         (None, Some(Value::Number(weight))) => match weight.as_f64() {
             Some(0.0) => Ok(Some(false)),
             Some(1.0) => Ok(Some(true)),
-            _ => Err("`weight` is neither 0 nor 1".into()),
+            _ => Err(tr!("`weight` is neither 0 nor 1").into()),
         },
-        (None, Some(_)) => Err("`weight` is neither 0 nor 1".into()),
+        (None, Some(_)) => Err(tr!("`weight` is neither 0 nor 1").into()),
         (None, None) => Ok(None),
     }
 }
@@ -111,13 +119,14 @@ fn joined(parts: Vec<Value>) -> Result<String, String> {
                 Some(Value::String(part)) => text.push_str(&part),
                 _ => {
                     let kind = fields.get("type").and_then(Value::as_str);
-                    let kind = shorten(kind.unwrap_or("something else"));
-                    return Err(format!(
-                        "has a part that is not text ({kind}); RWKV-7 reads text"
+                    let kind = shorten(kind.unwrap_or(tr!("something else")));
+                    return Err(tr!(
+                        "has a part that is not text ({kind}); RWKV-7 reads text",
+                        kind
                     ));
                 }
             },
-            other => return Err(format!("has a part that is {}, not a text", kind(&other))),
+            other => return Err(tr!("has a part that is {}, not a text", kind(&other))),
         }
     }
     Ok(text)
@@ -149,7 +158,7 @@ pub(super) fn settled(
     let mut turns = joined_by_speaker(messages);
     let last = turns.iter().rposition(|turn| turn.role == Role::Assistant);
     let Some(last) = last else {
-        return Err("no turn of the assistant, so there is nothing to learn".into());
+        return Err(tr!("no turn of the assistant, so there is nothing to learn").into());
     };
     changes.n_unanswered += turns.len() - last - 1;
     turns.truncate(last + 1);

@@ -26,10 +26,7 @@ pub(in crate::data) fn read(rows: Rows<'_>, loaded: &mut Loaded<Item>) -> Result
     rows.read(&NAMES, loaded, |_, row| {
         let item = item(row)?;
         if !seen.insert(item.id.clone()) {
-            return Err(format!(
-                "id `{}` appears in an earlier line",
-                shorten(&item.id)
-            ));
+            return Err(tr!("id `{}` appears in an earlier line", shorten(&item.id)));
         }
         Ok(item)
     })
@@ -51,7 +48,7 @@ fn question(row: &mut Row) -> Result<Question, String> {
             let choices = choices.ok_or_else(|| nested.missing("choices"))?;
             Ok((stem, choices_of(choices)?))
         }
-        Some(other) => Err(format!(
+        Some(other) => Err(tr!(
             "`question` is {}, not a text or an object with `stem` and `choices`",
             kind(&other)
         )),
@@ -67,7 +64,7 @@ fn choices_of(choices: Value) -> Result<Vec<(String, String)>, String> {
             .map(|choice| {
                 let Value::Object(fields) = choice else {
                     let is = kind(&choice);
-                    return Err(format!("a choice is {is}, not `text` and `label`"));
+                    return Err(tr!("a choice is {is}, not `text` and `label`", is));
                 };
                 let mut choice = Row::of(fields);
                 let label = choice.label("label")?;
@@ -81,11 +78,15 @@ fn choices_of(choices: Value) -> Result<Vec<(String, String)>, String> {
             let label = texts(&mut columns, "label")?;
             if text.len() != label.len() {
                 let (n_texts, n_labels) = (text.len(), label.len());
-                return Err(format!("{n_texts} choice texts have {n_labels} labels"));
+                return Err(tr!(
+                    "{n_texts} choice texts have {n_labels} labels",
+                    n_texts,
+                    n_labels
+                ));
             }
             Ok(label.into_iter().zip(text).collect())
         }
-        other => Err(format!(
+        other => Err(tr!(
             "`choices` is {}, not a list of `text` and `label`",
             kind(&other)
         )),
@@ -94,13 +95,13 @@ fn choices_of(choices: Value) -> Result<Vec<(String, String)>, String> {
 
 /// A list of texts.
 fn texts(row: &mut Row, name: &str) -> Result<Vec<String>, String> {
-    let fail = |is: &str| format!("`{name}` is {is}, not a list of texts");
+    let fail = |is: &str| tr!("`{name}` is {is}, not a list of texts", name, is);
     match row.value(name) {
         Some(Value::Array(texts)) => {
             let texts = texts.into_iter().map(label_of);
             texts
                 .collect::<Result<_, _>>()
-                .map_err(|is| fail(&format!("a list with {is}")))
+                .map_err(|is| fail(&tr!("a list with {is}", is)))
         }
         Some(other) => Err(fail(kind(&other))),
         None => Err(row.missing(name)),
@@ -114,23 +115,24 @@ fn item(mut row: Row) -> Result<Item, String> {
     let key = key.ok_or_else(|| row.missing("answerKey"))?;
     require("question.stem", &stem)?;
     if !(3..=5).contains(&choices.len()) {
-        return Err(format!("{} choices; ARC has 3 to 5", choices.len()));
+        return Err(tr!("{} choices; ARC has 3 to 5", choices.len()));
     }
     let mut labels = HashSet::new();
     for (label, text) in &choices {
-        require("choice text", text)?;
+        require(tr!("choice text"), text)?;
         let is_known = matches!(label.as_bytes(), [b'A'..=b'E' | b'1'..=b'5']);
         if !is_known || !labels.insert(label.as_str()) {
             let label = shorten(label);
-            return Err(format!(
-                "label `{label}` is repeated or not one of A-E, 1-5"
+            return Err(tr!(
+                "label `{label}` is repeated or not one of A-E, 1-5",
+                label
             ));
         }
     }
     let gold = choices
         .iter()
         .position(|(label, _)| *label == key)
-        .ok_or_else(|| format!("answerKey `{}` labels no choice", shorten(&key)))?;
+        .ok_or_else(|| tr!("answerKey `{}` labels no choice", shorten(&key)))?;
     Ok(Item {
         id,
         task: Task::Choose {

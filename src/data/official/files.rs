@@ -25,8 +25,8 @@ impl SplitFile {
     /// In words.
     fn name(self) -> String {
         match self {
-            Self::Split(split) => format!("{split} split"),
-            Self::FewShot => "dev split".into(),
+            Self::Split(split) => tr!("{split} split", split),
+            Self::FewShot => tr!("dev split").into(),
         }
     }
 
@@ -139,8 +139,12 @@ fn check_parts(folder: &Path, first: &str, n_found: usize) -> Result<()> {
         .and_then(|(_, n)| n.parse::<usize>().ok());
     match n_parts {
         Some(n_parts) if n_parts != n_found => {
-            let reason = format!("{n_found} of its {n_parts} parts are here; download all of them");
-            Err(Error::input(folder.join(first), "parts", reason))
+            let reason = tr!(
+                "{n_found} of its {n_parts} parts are here; download all of them",
+                n_found,
+                n_parts
+            );
+            Err(Error::input(folder.join(first), tr!("parts"), reason))
         }
         Some(_) | None => Ok(()),
     }
@@ -160,10 +164,13 @@ fn missing(path: &Path, benchmark: Benchmark, wanted: SplitFile) -> Error {
         .first()
         .copied()
         .unwrap_or("test");
-    let reason = format!(
-        "no file for it here; save it as {own} or {hub}-00000-of-00001.parquet; {} is published at {}",
+    let reason = tr!(
+        "no file for it here; save it as {own} or {hub}-00000-of-00001.parquet; {} \
+         is published at {}",
         benchmark.title(),
-        benchmark.published_at()
+        benchmark.published_at(),
+        own,
+        hub
     );
     Error::input(path, wanted.name(), reason)
 }

@@ -17,8 +17,8 @@ pub(in crate::data) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<It
         let (question, answer) = (row.text("question")?, row.text("answer")?);
         require("question", &question)?;
         match answer.split_once("#### ") {
-            Some((_, gold)) => require("answer after ####", gold)?,
-            None => return Err("`answer` has no line `#### number`".into()),
+            Some((_, gold)) => require(tr!("answer after ####"), gold)?,
+            None => return Err(tr!("`answer` has no line `#### number`").into()),
         }
         Ok(Item {
             id: format!("{split}/{line}"),

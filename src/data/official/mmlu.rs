@@ -66,15 +66,15 @@ fn hub_item(subject: String, mut row: Row, number: usize) -> Result<Item, String
     let question = row.text("question")?;
     let choices = match row.value("choices") {
         Some(Value::Array(choices)) => choices.into_iter().map(label_of),
-        Some(other) => return Err(format!("`choices` is {}, not a list", kind(&other))),
+        Some(other) => return Err(tr!("`choices` is {}, not a list", kind(&other))),
         None => return Err(row.missing("choices")),
     };
     let choices: Vec<String> = choices
         .collect::<Result<_, _>>()
-        .map_err(|is| format!("a choice is {is}, not a text"))?;
+        .map_err(|is| tr!("a choice is {is}, not a text", is))?;
     let n_choices = choices.len();
     let options = <[String; 4]>::try_from(choices)
-        .map_err(|_| format!("{n_choices} choices; a question has four"))?;
+        .map_err(|_| tr!("{n_choices} choices; a question has four", n_choices))?;
     let answer = row.label("answer")?;
     let answer = answer.ok_or_else(|| row.missing("answer"))?;
     Ok(Item {

@@ -16,7 +16,7 @@ pub(in crate::data) fn gold(answer: &str) -> Result<usize, String> {
         "B" | "b" | "1" => Ok(1),
         "C" | "c" | "2" => Ok(2),
         "D" | "d" | "3" => Ok(3),
-        other => Err(format!(
+        other => Err(tr!(
             "answer `{}` is not A, B, C or D, nor 0, 1, 2 or 3",
             shorten(other)
         )),

@@ -66,7 +66,7 @@ pub(in crate::data) fn read_table(source: Source<'_>, loaded: &mut Loaded<Item>)
     let bytes = source.read_table()?;
     let delimiter = delimiter(&bytes);
     let header = header(&first_record(&bytes, delimiter))
-        .map_err(|reason| Error::input(&path, "line 1", reason))?;
+        .map_err(|reason| Error::input(&path, tr!("line 1"), reason))?;
     let columns = header.unwrap_or(PUBLISHED);
     let mut is_header = header.is_some();
     let mut has = [false; 2];
@@ -152,7 +152,7 @@ fn header(first: &ByteRecord) -> Result<Option<Columns>, String> {
             .take(12)
             .map(|name| format!("`{}`", shorten(&String::from_utf8_lossy(name))))
             .collect();
-        return Err(format!(
+        return Err(tr!(
             "a header without four options: {}; name their columns A, B, C and D",
             columns.join(", ")
         ));
@@ -184,15 +184,18 @@ impl Columns {
         let n_cells = record.len();
         if n_cells != self.n_columns {
             return Err(match self.n_columns {
-                6 => format!("{n_cells} columns; a row has question, A, B, C, D and answer"),
-                n => format!("{n_cells} columns; the header names {n}"),
+                6 => tr!(
+                    "{n_cells} columns; a row has question, A, B, C, D and answer",
+                    n_cells
+                ),
+                n => tr!("{n_cells} columns; the header names {n}", n_cells, n),
             });
         }
         let cell = |column: usize, name: &str| {
             let bytes = record.get(column).unwrap_or_default();
             let text = std::str::from_utf8(bytes).map_err(|error| {
                 let reason = not_utf8(bytes, error.valid_up_to());
-                format!("`{name}` is {reason}")
+                tr!("`{name}` is {reason}", name, reason)
             })?;
             Ok::<_, String>(text.to_owned())
         };
@@ -205,23 +208,26 @@ impl Columns {
                 let text = cell(column, "choices")?;
                 let list = parse_list(&text).ok_or_else(|| {
                     let text = shorten(&text);
-                    format!("`choices` is not a list of four texts in quotes: {text}")
+                    tr!(
+                        "`choices` is not a list of four texts in quotes: {text}",
+                        text
+                    )
                 })?;
                 let n = list.len();
                 <[String; 4]>::try_from(list)
-                    .map_err(|_| format!("{n} choices; a question has four"))?
+                    .map_err(|_| tr!("{n} choices; a question has four", n))?
             }
         };
         let answer = cell(self.answer, "answer")?;
         if answer.trim().is_empty() {
-            return Err("`answer` is empty".into());
+            return Err(tr!("`answer` is empty").into());
         }
         if counts_from_one && answer.trim().bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(
-                "the answers of this table count from 1 to 4; write letters, or numbers from 0 \
-                 as the Hugging Face hub does"
-                    .into(),
-            );
+            return Err(tr!(
+                "the answers of this table count from 1 to 4; write letters, or numbers from \
+                 0 as the Hugging Face hub does"
+            )
+            .into());
         }
         let subject = match self.subject {
             Some(column) => cell(column, "subject")?,

@@ -37,7 +37,7 @@ pub(in crate::data) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<It
         let id = id.unwrap_or_else(|| format!("{split}/{line}"));
         let item = item(id, row, &answer)?;
         if !seen.insert(item.id.clone()) {
-            return Err(format!(
+            return Err(tr!(
                 "qID `{}` appears in an earlier line",
                 shorten(&item.id)
             ));
@@ -72,14 +72,19 @@ fn item(id: String, mut row: Row, answer: &str) -> Result<Item, String> {
     let n_blanks = sentence.matches('_').count();
     let (before, after) = match sentence.split_once('_') {
         Some(parts) if n_blanks == 1 => parts,
-        Some(_) | None => return Err(format!("`sentence` has {n_blanks} blanks `_`, not one")),
+        Some(_) | None => {
+            return Err(tr!(
+                "`sentence` has {n_blanks} blanks `_`, not one",
+                n_blanks
+            ));
+        }
     };
-    require("sentence after the blank", after)?;
+    require(tr!("sentence after the blank"), after)?;
     let gold = match answer {
         "1" => 0,
         "2" => 1,
-        "" => return Err("no `answer`, and no `-labels.lst` beside the file has it".into()),
-        other => return Err(format!("answer `{}` is not 1 or 2", shorten(other))),
+        "" => return Err(tr!("no `answer`, and no `-labels.lst` beside the file has it").into()),
+        other => return Err(tr!("answer `{}` is not 1 or 2", shorten(other))),
     };
     Ok(Item {
         id,

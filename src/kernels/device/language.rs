@@ -52,7 +52,7 @@ impl FromStr for LanguageChoice {
             "wgsl" => Ok(Self::Wgsl),
             other => Err(Error::spec(
                 "--backend",
-                format!("`{other}` is unknown; choose auto, spirv or wgsl"),
+                tr!("`{other}` is unknown; choose auto, spirv or wgsl", other),
             )),
         }
     }
@@ -136,18 +136,18 @@ fn settle(summary: &AdapterSummary, choice: LanguageChoice, check: Option<SpirvC
         why: why.into(),
     };
     if cfg!(target_os = "macos") || summary.backend != "Vulkan" {
-        return wgsl(&format!("{} takes no SPIR-V", summary.backend));
+        return wgsl(&tr!("{} takes no SPIR-V", summary.backend));
     }
     if summary.kind == AdapterKind::Software {
-        return wgsl("software adapters crash on SPIR-V");
+        return wgsl(tr!("software adapters crash on SPIR-V"));
     }
     match choice {
-        LanguageChoice::Wgsl => wgsl("asked for"),
-        LanguageChoice::SpirV => spirv("asked for"),
+        LanguageChoice::Wgsl => wgsl(tr!("asked for")),
+        LanguageChoice::SpirV => spirv(tr!("asked for")),
         LanguageChoice::Auto => match check.map(|check| check(summary)) {
-            None => spirv("a GPU behind Vulkan"),
-            Some(Ok(())) => spirv("computes right on this driver"),
-            Some(Err(why)) => wgsl(&format!("SPIR-V failed on this driver: {why}")),
+            None => spirv(tr!("a GPU behind Vulkan")),
+            Some(Ok(())) => spirv(tr!("computes right on this driver")),
+            Some(Err(why)) => wgsl(&tr!("SPIR-V failed on this driver: {why}", why)),
         },
     }
 }

@@ -80,8 +80,10 @@ impl FromStr for DeviceChoice {
             "cpu" => Ok(Self::Cpu),
             "gpu" => Ok(Self::Gpu),
             other => index(other).map(Self::GpuIndex).ok_or_else(|| {
-                let reason = format!(
-                    "`{other}` is unknown; choose auto, cpu, gpu or gpu:N with N as `gosling devices` lists them"
+                let reason = tr!(
+                    "`{other}` is unknown; choose auto, cpu, gpu or gpu:N with N as `gosling \
+                     devices` lists them",
+                    other
                 );
                 Error::spec("device", reason)
             }),
@@ -120,11 +122,13 @@ impl OpenDevice {
     /// [`Error::Device`] with the tensor, its size and the limit.
     pub fn check_tensor(&self, tensor: &str, n_bytes: u64) -> Result<()> {
         match self.limits {
-            Some(limits) if n_bytes > limits.max_tensor_bytes => Err(Error::Device(format!(
-                "{tensor} takes {}, but {} holds at most {} in one tensor; use --device cpu or another GPU",
+            Some(limits) if n_bytes > limits.max_tensor_bytes => Err(Error::Device(tr!(
+                "{tensor} takes {}, but {} holds at most {} in one tensor; use --device cpu \
+                 or another GPU",
                 mebibytes(n_bytes),
                 self.name,
                 mebibytes(limits.max_tensor_bytes),
+                tensor
             ))),
             Some(_) | None => Ok(()),
         }
@@ -139,9 +143,10 @@ impl OpenDevice {
         if self.device.supports_dtype(dtype) {
             return Ok(());
         }
-        Err(Error::Device(format!(
-            "{} cannot compute in {dtype:?}; use F32",
-            self.name
+        Err(Error::Device(tr!(
+            "{} cannot compute in {dtype}; use F32",
+            self.name,
+            dtype = format_args!("{dtype:?}")
         )))
     }
 }
@@ -205,26 +210,30 @@ fn choose(choice: DeviceChoice, adapters: &'static [Listed]) -> Result<Chosen> {
     };
     let on_cpu = |why: String| Ok(Chosen { adapter: None, why });
     match (choice, best) {
-        (DeviceChoice::Cpu, _) => on_cpu("as requested".into()),
-        (DeviceChoice::Auto, None) => on_cpu("no GPU was found".into()),
+        (DeviceChoice::Cpu, _) => on_cpu(tr!("as requested").into()),
+        (DeviceChoice::Auto, None) => on_cpu(tr!("no GPU was found").into()),
         (DeviceChoice::Auto, Some(best)) => match best.summary.kind {
-            AdapterKind::Software => on_cpu(format!(
+            AdapterKind::Software => on_cpu(tr!(
                 "the only GPU, {}, is a software GPU and slower than the CPU",
                 best.summary.name
             )),
-            AdapterKind::Discrete => on(best, "the first discrete GPU"),
-            AdapterKind::Integrated => on(best, "the integrated GPU; there is no discrete one"),
-            AdapterKind::Virtual | AdapterKind::Other => on(best, "the only GPU"),
+            AdapterKind::Discrete => on(best, tr!("the first discrete GPU")),
+            AdapterKind::Integrated => {
+                on(best, tr!("the integrated GPU; there is no discrete one"))
+            }
+            AdapterKind::Virtual | AdapterKind::Other => on(best, tr!("the only GPU")),
         },
         (DeviceChoice::Gpu | DeviceChoice::GpuIndex(_), None) => refuse(
-            "no GPU was found; install its driver (Vulkan on Linux) or use --device cpu".into(),
+            tr!("no GPU was found; install its driver (Vulkan on Linux) or use --device cpu")
+                .into(),
         ),
-        (DeviceChoice::Gpu, Some(best)) => on(best, "as requested"),
+        (DeviceChoice::Gpu, Some(best)) => on(best, tr!("as requested")),
         (DeviceChoice::GpuIndex(index), Some(_)) => match adapters.get(index) {
-            Some(adapter) => on(adapter, "as requested"),
-            None => refuse(format!(
+            Some(adapter) => on(adapter, tr!("as requested")),
+            None => refuse(tr!(
                 "there is no gpu:{index}; `gosling devices` lists gpu:0 to gpu:{}",
-                adapters.len() - 1
+                adapters.len() - 1,
+                index
             )),
         },
     }

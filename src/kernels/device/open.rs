@@ -129,14 +129,22 @@ fn open_new(adapter: &Listed, is_first: bool) -> Result<Opened> {
     let options = RuntimeOptions::try_default().map_err(|error| refuse(error.to_string()))?;
     let (setup, selector) = if is_first {
         let setup = try_init_setup::<AutoGraphicsApi>(device, options)
-            .map_err(|error| refuse(format!("could not be opened: {error}")))?;
+            .map_err(|error| refuse(tr!("could not be opened: {error}", error)))?;
         (setup, device.clone())
     } else {
         // The runtime opens a selector once; a device of ours it takes as new.
-        let setup = fresh_setup(adapter)
-            .map_err(|error| refuse(format!("was lost and could not be opened again: {error}")))?;
-        let selector = try_init_device(setup.clone(), options)
-            .map_err(|error| refuse(format!("was lost and could not be opened again: {error}")))?;
+        let setup = fresh_setup(adapter).map_err(|error| {
+            refuse(tr!(
+                "was lost and could not be opened again: {error}",
+                error
+            ))
+        })?;
+        let selector = try_init_device(setup.clone(), options).map_err(|error| {
+            refuse(tr!(
+                "was lost and could not be opened again: {error}",
+                error
+            ))
+        })?;
         (setup, selector)
     };
     let WgpuSetup {
@@ -146,7 +154,7 @@ fn open_new(adapter: &Listed, is_first: bool) -> Result<Opened> {
     } = setup;
     let got = got.get_info().name;
     if got != summary.name {
-        return Err(refuse(format!("{got} was opened in its place")));
+        return Err(refuse(tr!("{got} was opened in its place", got)));
     }
     let limits = raw.limits();
     Ok(Opened {

@@ -20,12 +20,12 @@ pub(super) fn fresh_setup(adapter: &Listed) -> Result<WgpuSetup, String> {
         _ => 0,
     };
     let (instance, backend) = instance_of(adapter.device.backend)
-        .ok_or("this program does not support its graphics interface")?;
+        .ok_or_else(|| tr!("this program does not support its graphics interface"))?;
     let found = block_on(instance.enumerate_adapters(backend.into()))
         .into_iter()
         .filter(|found| kind_of(&found.get_info()) == adapter.summary.kind)
         .nth(n_before)
-        .ok_or("the adapter is no longer there")?;
+        .ok_or_else(|| tr!("the adapter is no longer there"))?;
     let (device, queue) = request(&found, language_of(&adapter.summary).is_spirv)?;
     Ok(WgpuSetup {
         instance,

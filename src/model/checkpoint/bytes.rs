@@ -2,8 +2,10 @@
 //! the end of the file.
 
 use super::shown;
+use crate::language;
 
-const ENDS: &str = "the file ends here: it is truncated or damaged; download or copy it again";
+const ENDS: &str =
+    mark!("the file ends here: it is truncated or damaged; download or copy it again");
 
 /// A place in the bytes of a file.
 pub(super) struct Bytes<'a> {
@@ -29,7 +31,7 @@ impl<'a> Bytes<'a> {
     pub fn take(&mut self, len: Option<usize>) -> Result<&'a [u8], String> {
         let end = len.and_then(|len| self.at.checked_add(len));
         let taken = end.and_then(|end| self.bytes.get(self.at..end));
-        let taken = taken.ok_or(ENDS)?;
+        let taken = taken.ok_or_else(|| language::text(ENDS))?;
         self.at += taken.len();
         Ok(taken)
     }
@@ -67,7 +69,7 @@ impl<'a> Bytes<'a> {
         let bytes = self.take(Some(len))?;
         std::str::from_utf8(bytes).map_err(|_| {
             let start = bytes[..bytes.len().min(40)].escape_ascii().to_string();
-            format!(
+            tr!(
                 "holds the name \"{}\", which is not UTF-8; the file is damaged",
                 shown(&start)
             )

@@ -1,6 +1,7 @@
 //! What a file is, by its first bytes. The extension is not asked.
 
 use super::{Refusal, torch_index};
+use crate::language;
 use crate::text_file::Kind;
 
 /// How a checkpoint is stored.
@@ -22,35 +23,47 @@ pub enum CheckpointFormat {
 const FOREIGN: [(&[u8], &str); 7] = [
     (
         b"lmgg",
-        "is a ggml file of before 2023; get the .pth it was made from",
+        mark!("is a ggml file of before 2023; get the .pth it was made from"),
     ),
     (
         b"version https://git-lfs",
-        "is a Git LFS pointer that stands for the real file; run \"git lfs pull\" or download the file itself",
+        mark!(
+            "is a Git LFS pointer that stands for the real file; run \"git lfs pull\" or \
+             download the file itself"
+        ),
     ),
-    (b"\x28\xb5\x2f\xfd", "is zstd-compressed; unpack it first"),
-    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive; unpack it first"),
-    (b"Rar!", "is a RAR archive; unpack it first"),
-    (b"\x89HDF", "is an HDF5 file; convert it to .safetensors"),
-    (b"\x7fELF", "is a program"),
+    (
+        b"\x28\xb5\x2f\xfd",
+        mark!("is zstd-compressed; unpack it first"),
+    ),
+    (
+        b"7z\xbc\xaf\x27\x1c",
+        mark!("is a 7z archive; unpack it first"),
+    ),
+    (b"Rar!", mark!("is a RAR archive; unpack it first")),
+    (
+        b"\x89HDF",
+        mark!("is an HDF5 file; convert it to .safetensors"),
+    ),
+    (b"\x7fELF", mark!("is a program")),
 ];
 
 /// The same for beginnings so short that a `.safetensors` may have them.
 const FOREIGN_SHORT: [(&[u8], &str); 3] = [
     (
         b"\x80",
-        "is a bare Python pickle, not a torch archive; torch.save the state dict",
+        mark!("is a bare Python pickle, not a torch archive; torch.save the state dict"),
     ),
-    (b"\x1f\x8b", "is gzip-compressed; unpack it first"),
-    (b"MZ", "is a program"),
+    (b"\x1f\x8b", mark!("is gzip-compressed; unpack it first")),
+    (b"MZ", mark!("is a program")),
 ];
 
 impl CheckpointFormat {
     /// The format of a file with these bytes.
     pub(super) fn of(bytes: &[u8]) -> Result<Self, Refusal> {
-        let refuse = |reason: &str| Err(Refusal::new("content", reason));
+        let refuse = |reason: &str| Err(Refusal::new(tr!("content"), reason));
         if bytes.is_empty() {
-            return refuse("is empty; download or copy it again");
+            return refuse(tr!("is empty; download or copy it again"));
         }
         if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
             return Ok(Self::Torch);
@@ -66,37 +79,40 @@ impl CheckpointFormat {
         }
         let begins = |(start, _): &&(&[u8], &str)| bytes.starts_with(start);
         if let Some((_, reason)) = FOREIGN.iter().find(begins) {
-            return refuse(reason);
+            return refuse(language::text(reason));
         }
         // A header length of below 2^56, then the JSON object.
         if bytes.get(7) == Some(&0) && bytes.get(8).is_none_or(|byte| *byte == b'{') {
             return Ok(Self::Safetensors);
         }
         if let Some((_, reason)) = FOREIGN_SHORT.iter().find(begins) {
-            return refuse(reason);
+            return refuse(language::text(reason));
         }
         match bytes.trim_ascii_start().first() {
-            Some(b'<') => refuse(
-                "is a web page, so the download failed; open the address in a browser to see why",
-            ),
-            Some(b'{' | b'[') => {
-                refuse("is JSON text; choose the file with the weights, or the folder of a model")
-            }
-            Some(_) | None if bytes.iter().take(4096).all(|byte| *byte == 0) => refuse(
-                "begins with zeros: a download that did not finish, or a raw state of rwkv.cpp, which gosling import reads from a .bin",
-            ),
-            Some(_) | None if Kind::of(bytes) == Kind::Parquet => {
-                refuse("is a Parquet file, a data set; choose the file with the weights")
-            }
+            Some(b'<') => refuse(tr!(
+                "is a web page, so the download failed; open the address in a browser to see \
+                 why"
+            )),
+            Some(b'{' | b'[') => refuse(tr!(
+                "is JSON text; choose the file with the weights, or the folder of a model"
+            )),
+            Some(_) | None if bytes.iter().take(4096).all(|byte| *byte == 0) => refuse(tr!(
+                "begins with zeros: a download that did not finish, or a raw state of \
+                 rwkv.cpp, which gosling import reads from a .bin"
+            )),
+            Some(_) | None if Kind::of(bytes) == Kind::Parquet => refuse(tr!(
+                "is a Parquet file, a data set; choose the file with the weights"
+            )),
             Some(_) | None if is_text(bytes) => {
-                refuse("is text, where a .pth or .safetensors file is needed")
+                refuse(tr!("is text, where a .pth or .safetensors file is needed"))
             }
             Some(_) | None => {
                 let start = &bytes[..bytes.len().min(8)];
                 Err(Refusal::new(
-                    "content",
-                    format!(
-                        "is neither a .pth, .safetensors, .gguf nor rwkv.cpp file (it begins with \"{}\")",
+                    tr!("content"),
+                    tr!(
+                        "is neither a .pth, .safetensors, .gguf nor rwkv.cpp file (it begins with \
+                         \"{}\")",
                         start.escape_ascii()
                     ),
                 ))

@@ -140,13 +140,15 @@ pub(super) fn translated(
     let head_size = head_size.unwrap_or(HEAD_SIZE);
     let mut tensors = BTreeMap::new();
     for (name, entry) in stored {
-        let refuse = |reason: String| Refusal::new(format!("tensor {}", shown(&name)), reason);
+        let refuse = |reason: String| Refusal::new(tr!("tensor {}", shown(&name)), reason);
         let plain = unprefixed(&name);
         for (official, how) in table.officials(plain) {
             let entry = entry.read_as(how, head_size).map_err(refuse)?;
             if tensors.insert(official.clone(), entry).is_some() {
-                let reason =
-                    format!("is {official}, and so is another tensor; keep only one of them");
+                let reason = tr!(
+                    "is {official}, and so is another tensor; keep only one of them",
+                    official
+                );
                 return Err(refuse(reason));
             }
         }
@@ -166,8 +168,9 @@ impl Entry {
                     is_transposed: !self.is_transposed,
                     ..self.clone()
                 }),
-                _ => Err(format!(
-                    "is {shape:?} and must be a matrix; convert the model again"
+                _ => Err(tr!(
+                    "is {shape} and must be a matrix; convert the model again",
+                    shape = format_args!("{shape:?}")
                 )),
             },
             How::Share(row) => {
@@ -176,8 +179,9 @@ impl Entry {
                 let of_row = n_bytes / N_SHARES;
                 let is_whole = of_row.is_multiple_of(self.dtype.n_bytes());
                 if !is_six || !is_whole {
-                    return Err(format!(
-                        "is {shape:?} and must be [6, ..]: the shares of r, w, k, v, a and g"
+                    return Err(tr!(
+                        "is {shape} and must be [6, ..]: the shares of r, w, k, v, a and g",
+                        shape = format_args!("{shape:?}")
                     ));
                 }
                 let mut one = self.slice(row * of_row..(row + 1) * of_row);

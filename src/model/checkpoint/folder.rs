@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::shown;
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::model::Architecture;
 
 /// The longest index and configuration that is read, in bytes.
@@ -115,11 +116,12 @@ pub(super) fn weights_at(path: &Path) -> Result<Weights> {
     if index.is_file() {
         return Shards::read(&index).map(Weights::Shards);
     }
-    let reason = format!(
-        "is one part of a model, but its index {} is not in the folder; download the index too",
+    let reason = tr!(
+        "is one part of a model, but its index {} is not in the folder; download the \
+         index too",
         shown(&index.file_name().unwrap_or_default().to_string_lossy())
     );
-    Err(Error::input(path, "path", reason))
+    Err(Error::input(path, tr!("path"), reason))
 }
 
 /// The name of the index of a file such as `model-00001-of-00003.safetensors`.
@@ -142,7 +144,7 @@ fn weights_in(folder: &Path) -> Result<Weights> {
             };
         }
     }
-    let refuse = |reason: String| Err(Error::input(folder, "path", reason));
+    let refuse = |reason: String| Err(Error::input(folder, tr!("path"), reason));
     let entries = fs::read_dir(folder).map_err(|source| Error::io("open", folder, source))?;
     let mut found: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -151,13 +153,17 @@ fn weights_in(folder: &Path) -> Result<Weights> {
     found.sort();
     match found.as_slice() {
         [] => refuse(
-            "is a folder without a model (no model.safetensors, .pth or .gguf); choose the folder or the file with the weights".into(),
+            tr!(
+                "is a folder without a model (no model.safetensors, .pth or .gguf); choose \
+                 the folder or the file with the weights"
+            )
+            .into(),
         ),
         [file] => weights_at(file),
         several => {
             let names = several.iter().take(3).filter_map(|path| path.file_name());
             let names: Vec<_> = names.map(|name| shown(&name.to_string_lossy())).collect();
-            refuse(format!(
+            refuse(tr!(
                 "is a folder with {} files of weights ({}, …); choose one of them",
                 several.len(),
                 names.join(", ")
@@ -200,8 +206,9 @@ impl Shards {
             .map(|(name, _)| shown(name))
             .collect();
         if !absent.is_empty() {
-            return Err(refuse(format!(
-                "lists files that are not in the folder, {} of {} ({}); download them into the folder",
+            return Err(refuse(tr!(
+                "lists files that are not in the folder, {} of {} ({}); download them into \
+                 the folder",
                 absent.len(),
                 names.len(),
                 absent[..absent.len().min(3)].join(", ")
@@ -224,17 +231,18 @@ type Places = (BTreeMap<String, usize>, Vec<String>);
 /// The reason as one line: what is no index, and names that lead elsewhere.
 pub(crate) fn files_of(bytes: &[u8]) -> Result<Places, String> {
     let index: Index = serde_json::from_slice(bytes).map_err(|error| {
-        format!(
+        tr!(
             "is not that of an index ({}); download it again",
-            shown(&error.to_string())
+            shown(&json_words(&error))
         )
     })?;
     let names: BTreeSet<String> = index.weight_map.values().cloned().collect();
     let names: Vec<String> = names.into_iter().collect();
     if names.is_empty() || names.len() > MAX_FILES {
-        return Err(format!(
+        return Err(tr!(
             "lists {} files; a model has 1 to {MAX_FILES}",
-            names.len()
+            names.len(),
+            MAX_FILES
         ));
     }
     let leads_away = |name: &&String| {
@@ -244,7 +252,7 @@ pub(crate) fn files_of(bytes: &[u8]) -> Result<Places, String> {
         !is_name || name.contains(['/', '\\', ':'])
     };
     if let Some(name) = names.iter().find(leads_away) {
-        return Err(format!(
+        return Err(tr!(
             "lists the file {}, which is not in the folder itself; refused",
             shown(name)
         ));
@@ -262,9 +270,12 @@ fn read_json(path: &Path) -> Result<Vec<u8>> {
     let fail = |source| Error::io("open", path, source);
     let n_bytes = fs::metadata(path).map_err(fail)?.len();
     if n_bytes > MAX_JSON_BYTES {
-        let reason =
-            format!("is {n_bytes} bytes long; such a list takes less than {MAX_JSON_BYTES}");
-        return Err(Error::input(path, "content", reason));
+        let reason = tr!(
+            "is {n_bytes} bytes long; such a list takes less than {MAX_JSON_BYTES}",
+            n_bytes,
+            MAX_JSON_BYTES
+        );
+        return Err(Error::input(path, tr!("content"), reason));
     }
     fs::read(path).map_err(fail)
 }
@@ -314,28 +325,33 @@ fn refusal_of(config: &Value) -> Option<(&'static str, String)> {
     {
         let lower = name.to_ascii_lowercase();
         if lower.contains("hybrid") {
-            let reason = format!(
+            let reason = tr!(
                 "is {}, a hybrid with attention layers; Gosling runs plain RWKV-7 (x070)",
                 shown(name)
             );
             return Some(("architectures", reason));
         }
         if !lower.contains("rwkv") {
-            let reason = format!(
-                "is {}, another architecture; Gosling runs RWKV-7 (x070) and Gated DeltaNet of fla",
+            let reason = tr!(
+                "is {}, another architecture; Gosling runs RWKV-7 (x070) and Gated DeltaNet \
+                 of fla",
                 shown(name)
             );
             return Some(("architectures", reason));
         }
     }
     if is_set("attn") {
-        let reason =
-            "lists attention layers, so the model is a hybrid; Gosling runs plain RWKV-7 (x070)";
+        let reason = tr!(
+            "lists attention layers, so the model is a hybrid; Gosling runs plain RWKV-7 \
+             (x070)"
+        );
         return Some(("attn", reason.into()));
     }
     if is_set("tie_word_embeddings") {
-        let reason =
-            "is true: the head is tied to the embedding; save the model with its own head.weight";
+        let reason = tr!(
+            "is true: the head is tied to the embedding; save the model with its own \
+             head.weight"
+        );
         return Some(("tie_word_embeddings", reason.into()));
     }
     None

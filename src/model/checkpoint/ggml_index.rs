@@ -20,13 +20,17 @@ const MAX_NAME: u32 = 1024;
 
 /// Reads the index of `bytes`, which begin with `fmgg`.
 pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
-    let refuse = |reason: String| Refusal::new("header", reason);
+    let refuse = |reason: String| Refusal::new(tr!("header"), reason);
     let mut rest = Bytes::new(bytes, 4);
     let mut number = || rest.u32().map_err(refuse);
     let version = number()?;
     if version != VERSION && version != OLD_VERSION {
-        return Err(refuse(format!(
-            "is of version {version} of the format of rwkv.cpp, and {OLD_VERSION} and {VERSION} can be read; convert the model again"
+        return Err(refuse(tr!(
+            "is of version {version} of the format of rwkv.cpp, and {OLD_VERSION} and \
+             {VERSION} can be read; convert the model again",
+            version,
+            OLD_VERSION,
+            VERSION
         )));
     }
     let names = ["n_vocab", "n_embed", "n_layer"];
@@ -40,12 +44,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
         ..Index::default()
     };
     while !rest.is_at_end() {
-        let place = format!("tensor at byte {}", rest.at());
+        let place = tr!("tensor at byte {}", rest.at());
         let (name, entry) =
             tensor(&mut rest, version).map_err(|reason| Refusal::new(place, reason))?;
         if index.tensors.insert(name.to_owned(), entry).is_some() {
-            let reason = "occurs twice; the file is damaged";
-            return Err(Refusal::new(format!("tensor {}", shown(name)), reason));
+            let reason = tr!("occurs twice; the file is damaged");
+            return Err(Refusal::new(tr!("tensor {}", shown(name)), reason));
         }
     }
     Ok(index)
@@ -55,8 +59,11 @@ fn tensor<'a>(rest: &mut Bytes<'a>, version: u32) -> Result<(&'a str, Entry), St
     let mut number = || rest.u32();
     let (n_dims, name_len, kind) = (number()?, number()?, number()?);
     if n_dims > MAX_DIMS || name_len > MAX_NAME {
-        return Err(format!(
-            "claims {n_dims} dimensions and a name of {name_len} bytes; the file is damaged"
+        return Err(tr!(
+            "claims {n_dims} dimensions and a name of {name_len} bytes; the file is \
+             damaged",
+            n_dims,
+            name_len
         ));
     }
     let mut shape = Vec::with_capacity(n_dims as usize);
@@ -71,10 +78,11 @@ fn tensor<'a>(rest: &mut Bytes<'a>, version: u32) -> Result<(&'a str, Entry), St
     let n_bytes = n_elements(&shape).and_then(|n| dtype.bytes_of(n));
     let n_bytes = n_bytes.filter(|_| row.is_multiple_of(dtype.n_in_block()));
     let n_bytes = n_bytes.ok_or_else(|| {
-        format!(
-            "{} of {shape:?} in {} has no size; the file is damaged",
+        tr!(
+            "{} of {shape} in {} has no size; the file is damaged",
             shown(name),
-            dtype.name()
+            dtype.name(),
+            shape = format_args!("{shape:?}")
         )
     })?;
     let start = rest.at();
@@ -94,15 +102,18 @@ fn dtype_of(kind: u32, version: u32) -> Result<TensorDType, String> {
         8 => BlockType::Q5_1,
         9 => BlockType::Q8_0,
         other => {
-            return Err(format!(
-                "has the unknown type {other}; convert the model to FP16"
+            return Err(tr!(
+                "has the unknown type {other}; convert the model to FP16",
+                other
             ));
         }
     };
     if version == OLD_VERSION {
-        return Err(format!(
-            "is {} of version {OLD_VERSION}, which stores blocks differently; convert the model again",
-            block.name()
+        return Err(tr!(
+            "is {} of version {OLD_VERSION}, which stores blocks differently; convert \
+             the model again",
+            block.name(),
+            OLD_VERSION
         ));
     }
     Ok(TensorDType::Blocks(block))

@@ -27,35 +27,39 @@ const MAX_ALIGNMENT: u64 = 1 << 20;
 
 /// Reads the index of `bytes`, which begin with `GGUF`.
 pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
-    let refuse = |reason: String| Refusal::new("header", reason);
+    let refuse = |reason: String| Refusal::new(tr!("header"), reason);
     let mut rest = Bytes::new(bytes, 4);
     match rest.u32().map_err(refuse)? {
         2 | 3 => {}
         version if version.swap_bytes() < 1 << 16 => {
-            let reason = "is of a big-endian machine; convert the model on a little-endian one";
+            let reason =
+                tr!("is of a big-endian machine; convert the model on a little-endian one");
             return Err(refuse(reason.into()));
         }
         version => {
-            let reason = format!(
-                "is of version {version} of GGUF, and 2 and 3 can be read; convert the model with a newer llama.cpp"
+            let reason = tr!(
+                "is of version {version} of GGUF, and 2 and 3 can be read; convert the model \
+                 with a newer llama.cpp",
+                version
             );
             return Err(refuse(reason));
         }
     }
     let (n_tensors, n_keys) = (rest.size().map_err(refuse)?, rest.size().map_err(refuse)?);
     if n_tensors > bytes.len() / MIN_TENSOR_BYTES {
-        let reason = format!(
+        let reason = tr!(
             "claims {n_tensors} tensors in {} bytes; the file is truncated or damaged",
-            bytes.len()
+            bytes.len(),
+            n_tensors
         );
         return Err(refuse(reason));
     }
-    let metadata = keys(&mut rest, n_keys).map_err(|reason| Refusal::new("keys", reason))?;
+    let metadata = keys(&mut rest, n_keys).map_err(|reason| Refusal::new(tr!("keys"), reason))?;
     check_keys(&metadata)?;
     let alignment = alignment(&metadata)?;
     let mut described = Vec::new();
     for _ in 0..n_tensors {
-        described.push(tensor(&mut rest).map_err(|reason| Refusal::new("tensors", reason))?);
+        described.push(tensor(&mut rest).map_err(|reason| Refusal::new(tr!("tensors"), reason))?);
     }
     let data_start = rest
         .at()
@@ -68,18 +72,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
     let mut ranges = Vec::new();
     for described in described {
         let name = described.name;
-        let refuse = |reason: String| Refusal::new(format!("tensor {}", shown(name)), reason);
+        let refuse = |reason: String| Refusal::new(tr!("tensor {}", shown(name)), reason);
         let range = described.range(bytes.len(), data_start).map_err(refuse)?;
         ranges.push(range.clone());
         let entry = Entry::new(described.dtype, described.shape, Place::InFile(range));
         if index.tensors.insert(name.to_owned(), entry).is_some() {
-            return Err(refuse("occurs twice; the file is damaged".into()));
+            return Err(refuse(tr!("occurs twice; the file is damaged").into()));
         }
     }
     ranges.sort_by_key(|range| range.start);
     if ranges.windows(2).any(|pair| pair[0].end > pair[1].start) {
-        let reason = "overlap; the file is damaged or forged";
-        return Err(Refusal::new("tensors", reason));
+        let reason = tr!("overlap; the file is damaged or forged");
+        return Err(Refusal::new(tr!("tensors"), reason));
     }
     Ok(index)
 }
@@ -145,9 +149,10 @@ fn list(rest: &mut Bytes<'_>, key: &str) -> Result<(), String> {
 }
 
 fn unknown_kind(key: &str, kind: u32) -> String {
-    format!(
+    tr!(
         "the value of {} is of the unknown kind {kind}; the file is damaged",
-        shown(key)
+        shown(key),
+        kind
     )
 }
 
@@ -157,27 +162,29 @@ fn check_keys(metadata: &BTreeMap<String, String>) -> Result<(), Refusal> {
     let architecture = metadata.get(ARCHITECTURE).map(String::as_str);
     let what = match architecture {
         Some("rwkv7") => None,
-        Some("rwkv6") => Some("RWKV-6, which has another recurrence"),
-        Some("rwkv6qwen2") => Some("RWKV-6 in place of the attention of Qwen2"),
-        Some("arwkv7") => Some("RWKV-7 in place of the attention of another model (ARWKV-7)"),
+        Some("rwkv6") => Some(tr!("RWKV-6, which has another recurrence")),
+        Some("rwkv6qwen2") => Some(tr!("RWKV-6 in place of the attention of Qwen2")),
+        Some("arwkv7") => Some(tr!(
+            "RWKV-7 in place of the attention of another model (ARWKV-7)"
+        )),
         Some(other) => {
-            let reason = format!(
+            let reason = tr!(
                 "is {}, another architecture; Gosling runs RWKV-7 (rwkv7)",
                 shown(other)
             );
             return refuse(ARCHITECTURE, reason);
         }
-        None => Some("not given"),
+        None => Some(tr!("not given")),
     };
     if let Some(what) = what {
-        let reason = format!("is {what}; Gosling runs plain RWKV-7 (rwkv7)");
+        let reason = tr!("is {what}; Gosling runs plain RWKV-7 (rwkv7)", what);
         return refuse(ARCHITECTURE, reason);
     }
     match metadata.get("split.count").map(String::as_str) {
         None | Some("0" | "1") => Ok(()),
         Some(n_parts) => refuse(
             "split.count",
-            format!(
+            tr!(
                 "the file is one of {} parts; join them with \"llama-gguf-split --merge\"",
                 shown(n_parts)
             ),
@@ -193,7 +200,7 @@ fn alignment(metadata: &BTreeMap<String, String>) -> Result<usize, Refusal> {
     let believed = |n: &u64| n.is_power_of_two() && *n <= MAX_ALIGNMENT;
     let alignment = text.parse().ok().filter(believed);
     alignment.map(|n| n as usize).ok_or_else(|| {
-        let reason = format!(
+        let reason = tr!(
             "is {}, not a power of two; the file is damaged",
             shown(text)
         );
@@ -215,9 +222,12 @@ fn tensor<'a>(rest: &mut Bytes<'a>) -> Result<Described<'a>, String> {
     let name = rest.text()?;
     let n_dims = rest.u32()? as usize;
     if n_dims > MAX_DIMS {
-        return Err(format!(
-            "{} has {n_dims} dimensions, and ggml has at most {MAX_DIMS}; the file is damaged",
-            shown(name)
+        return Err(tr!(
+            "{} has {n_dims} dimensions, and ggml has at most {MAX_DIMS}; the file is \
+             damaged",
+            shown(name),
+            n_dims,
+            MAX_DIMS
         ));
     }
     let mut shape = Vec::with_capacity(n_dims);
@@ -242,18 +252,23 @@ impl Described<'_> {
         let block = self.dtype.n_in_block();
         let row = self.shape.last().map_or(1, |n_columns| *n_columns);
         if !row.is_multiple_of(block) {
-            return Err(format!(
-                "has rows of {row}, and {} is stored in blocks of {block}; the file is damaged",
-                self.dtype.name()
+            return Err(tr!(
+                "has rows of {row}, and {} is stored in blocks of {block}; the file is \
+                 damaged",
+                self.dtype.name(),
+                row,
+                block
             ));
         }
         let n_bytes = n_elements(&self.shape).and_then(|n| self.dtype.bytes_of(n));
-        let n_bytes = n_bytes.ok_or("has a size that no memory can hold")?;
+        let n_bytes = n_bytes.ok_or_else(|| tr!("has a size that no memory can hold"))?;
         let start = data_start.checked_add(self.offset);
         let range = start.and_then(|start| Some(start..start.checked_add(n_bytes)?));
         range.filter(|range| range.end <= n_file).ok_or_else(|| {
-            format!(
-                "extends past the end of the file ({n_file} bytes): the file is truncated or damaged; download or copy it again"
+            tr!(
+                "extends past the end of the file ({n_file} bytes): the file is truncated or \
+                 damaged; download or copy it again",
+                n_file
             )
         })
     }
@@ -286,18 +301,21 @@ fn dtype_of(kind: u32) -> Result<TensorDType, String> {
         21 => "IQ3_S",
         22 => "IQ2_S",
         23 => "IQ4_XS",
-        24..=27 => "whole numbers",
+        24..=27 => tr!("whole numbers"),
         29 => "IQ1_M",
         34 => "TQ1_0",
         35 => "TQ2_0",
         39 => "MXFP4",
         other => {
-            return Err(format!(
-                "has the unknown type {other}; get the model in F16, Q8_0 or Q4_K_M"
+            return Err(tr!(
+                "has the unknown type {other}; get the model in F16, Q8_0 or Q4_K_M",
+                other
             ));
         }
     };
-    Err(format!(
-        "is stored as {name}, which Gosling does not read; get the model in F16, Q8_0, Q6_K, Q5_K_M or Q4_K_M"
+    Err(tr!(
+        "is stored as {name}, which Gosling does not read; get the model in F16, \
+         Q8_0, Q6_K, Q5_K_M or Q4_K_M",
+        name
     ))
 }

@@ -23,16 +23,18 @@ pub(super) fn place(
     view: &StridedView<'_>,
     budget: &mut usize,
 ) -> Result<Place, String> {
-    const TOO_LARGE: &str = "has a size that no memory can hold";
-    let n_elements = n_elements(view.shape).ok_or(TOO_LARGE)?;
+    let too_large = || tr!("has a size that no memory can hold");
+    let n_elements = n_elements(view.shape).ok_or_else(too_large)?;
     if n_elements == 0 {
         return Ok(Place::InFile(storage.start..storage.start));
     }
     let n_stored = storage.len() / view.element_bytes;
-    let last = last_index(view).ok_or(TOO_LARGE)?;
+    let last = last_index(view).ok_or_else(too_large)?;
     if last >= n_stored {
-        return Err(format!(
-            "reaches element {last} of a storage of {n_stored}; the file is damaged"
+        return Err(tr!(
+            "reaches element {last} of a storage of {n_stored}; the file is damaged",
+            last,
+            n_stored
         ));
     }
     if is_contiguous(view) {
@@ -45,11 +47,11 @@ pub(super) fn place(
     // The products cannot overflow where they are within the budget.
     let n_bytes = n_elements
         .checked_mul(view.element_bytes)
-        .ok_or(TOO_LARGE)?;
+        .ok_or_else(too_large)?;
     *budget = budget.checked_sub(n_bytes).ok_or_else(|| {
-        format!(
-            "is an expanded or transposed view of {:?}; save it after .contiguous()",
-            view.shape
+        tr!(
+            "is an expanded or transposed view of {}; save it after .contiguous()",
+            format_args!("{:?}", view.shape)
         )
     })?;
     let gathered = gather(&file[storage], view, n_bytes);

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Entry, Index, Place, Refusal, TensorDType, shown};
+use crate::format::json_words;
 
 /// Bytes before the header.
 const LENGTH_BYTES: usize = 8;
@@ -31,7 +32,7 @@ struct Header {
 
 /// Reads the index of `bytes`.
 pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
-    let refuse = |reason: String| Refusal::new("header", reason);
+    let refuse = |reason: String| Refusal::new(tr!("header"), reason);
     let n_rest = bytes.len().saturating_sub(LENGTH_BYTES);
     let n_header = bytes
         .first_chunk::<LENGTH_BYTES>()
@@ -39,19 +40,23 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
         .and_then(|length| usize::try_from(length).ok())
         .filter(|length| *length <= n_rest)
         .ok_or_else(|| {
-            refuse(format!(
-                "is longer than the file of {} bytes, so the file is truncated or damaged; download or copy it again",
+            refuse(tr!(
+                "is longer than the file of {} bytes, so the file is truncated or damaged; \
+                 download or copy it again",
                 bytes.len()
             ))
         })?;
     if n_header > MAX_HEADER_BYTES {
-        return Err(refuse(format!(
-            "is {n_header} bytes long; a table of tensors takes less than {MAX_HEADER_BYTES}"
+        return Err(refuse(tr!(
+            "is {n_header} bytes long; a table of tensors takes less than \
+             {MAX_HEADER_BYTES}",
+            n_header,
+            MAX_HEADER_BYTES
         )));
     }
     let data_start = LENGTH_BYTES + n_header;
     let header: Header = serde_json::from_slice(&bytes[LENGTH_BYTES..data_start])
-        .map_err(|error| refuse(not_a_header(&error.to_string())))?;
+        .map_err(|error| refuse(not_a_header(&json_words(&error))))?;
     let mut tensors: Vec<_> = header.tensors.into_iter().collect();
     tensors.sort_by_key(|(_, info)| info.data_offsets);
     // Compares shapes with offsets, and offsets with each other.
@@ -64,11 +69,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
         ..Index::default()
     };
     for (name, info) in checked.tensors() {
-        let refuse = |reason: String| Refusal::new(format!("tensor {}", shown(&name)), reason);
+        let refuse = |reason: String| Refusal::new(tr!("tensor {}", shown(&name)), reason);
         let dtype = dtype_of(info.dtype).ok_or_else(|| {
-            refuse(format!(
-                "holds {:?} values, as quantised models do; get the f16, bf16 or f32 file",
-                info.dtype
+            refuse(tr!(
+                "holds {} values, as quantised models do; get the f16, bf16 or f32 file",
+                format_args!("{:?}", info.dtype)
             ))
         })?;
         let (from, to) = info.data_offsets;
@@ -76,7 +81,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
         // The crate has compared the ends with the file; this repeats it where
         // a mistake would reach out of the map.
         if range.start > range.end || range.end > bytes.len() {
-            return Err(refuse("lies outside the file".into()));
+            return Err(refuse(tr!("lies outside the file").into()));
         }
         let entry = Entry::new(dtype, info.shape.clone(), Place::InFile(range));
         index.tensors.insert(name, entry);
@@ -121,20 +126,23 @@ fn dtype_of(dtype: Dtype) -> Option<TensorDType> {
 
 fn reason_of(error: SafeTensorError) -> String {
     match error {
-        SafeTensorError::MetadataIncompleteBuffer => {
-            "does not match the file's size, so the file is truncated or damaged; download or copy it again".into()
-        }
-        SafeTensorError::InvalidOffset(name) => format!(
-            "puts the tensor {} over another one, or leaves a gap before it; the file is damaged",
+        SafeTensorError::MetadataIncompleteBuffer => tr!(
+            "does not match the file's size, so the file is truncated or damaged; \
+             download or copy it again"
+        )
+        .into(),
+        SafeTensorError::InvalidOffset(name) => tr!(
+            "puts the tensor {} over another one, or leaves a gap before it; the file is \
+             damaged",
             shown(&name)
         ),
         SafeTensorError::TensorInvalidInfo | SafeTensorError::ValidationOverflow => {
-            "gives a tensor a shape that does not match its bytes; the file is damaged".into()
+            tr!("gives a tensor a shape that does not match its bytes; the file is damaged").into()
         }
         other => not_a_header(&other.to_string()),
     }
 }
 
 fn not_a_header(reason: &str) -> String {
-    format!("is not that of a .safetensors file ({})", shown(reason))
+    tr!("is not that of a .safetensors file ({})", shown(reason))
 }

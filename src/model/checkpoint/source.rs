@@ -28,7 +28,11 @@ impl Source {
         let fail = |source| Error::io("open", path, source);
         let metadata = std::fs::metadata(path).map_err(fail)?;
         if !metadata.is_file() {
-            return Err(Error::input(path, "path", "is not a regular file"));
+            return Err(Error::input(
+                path,
+                tr!("path"),
+                tr!("is not a regular file"),
+            ));
         }
         let file = File::open(path).map_err(fail)?;
         // An empty file cannot be mapped on every system.

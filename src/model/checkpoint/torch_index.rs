@@ -31,7 +31,7 @@ fn read_old(bytes: &[u8]) -> Result<Index, Refusal> {
     let mut rest = Bytes::new(bytes, table.end);
     let mut ranges = BTreeMap::new();
     for (key, dtype) in &table.storages {
-        let refuse = |reason: String| Refusal::new(format!("storage {}", shown(key)), reason);
+        let refuse = |reason: String| Refusal::new(tr!("storage {}", shown(key)), reason);
         let n_bytes = rest.size().map(|n_elements| dtype.bytes_of(n_elements));
         let n_bytes = n_bytes.map_err(refuse)?;
         let start = rest.at();
@@ -42,15 +42,15 @@ fn read_old(bytes: &[u8]) -> Result<Index, Refusal> {
 }
 
 fn read_archive(bytes: &[u8]) -> Result<Index, Refusal> {
-    let entries =
-        zip_entries::stored_entries(bytes).map_err(|reason| Refusal::new("archive", reason))?;
+    let entries = zip_entries::stored_entries(bytes)
+        .map_err(|reason| Refusal::new(tr!("archive"), reason))?;
     let folder = archive_folder(&entries)?;
     if let Some(order) = entries.get(format!("{folder}/byteorder").as_str())
         && &bytes[order.clone()] != b"little"
     {
         return Err(Refusal::new(
             "byteorder",
-            "was saved on a big-endian machine; load it there and save .safetensors",
+            tr!("was saved on a big-endian machine; load it there and save .safetensors"),
         ));
     }
     let pickle = &bytes[entries[format!("{folder}/data.pkl").as_str()].clone()];
@@ -73,13 +73,16 @@ fn index_of(
     let mut budget = bytes.len();
     let mut n_shared = 0;
     for tensor in tensors {
-        let refuse =
-            |reason: String| Refusal::new(format!("tensor {}", shown(&tensor.name)), reason);
+        let refuse = |reason: String| Refusal::new(tr!("tensor {}", shown(&tensor.name)), reason);
         let entry = entry(bytes, range_of, tensor, &mut budget).map_err(refuse)?;
         n_shared += entry.n_bytes();
         if n_shared > MAX_SHARING.saturating_mul(bytes.len()) {
             return Err(refuse(
-                "shares its elements with so many others that they would not fit in memory; save clones".into(),
+                tr!(
+                    "shares its elements with so many others that they would not fit in memory; \
+                     save clones"
+                )
+                .into(),
             ));
         }
         // As in Python, a key that is set twice keeps its last value.
@@ -93,18 +96,23 @@ fn archive_folder<'a>(entries: &BTreeMap<&'a str, Range<usize>>) -> Result<&'a s
     let mut folders = entries
         .keys()
         .filter_map(|name| name.strip_suffix("/data.pkl"));
-    let refuse = |reason: &str| Err(Refusal::new("archive", reason));
+    let refuse = |reason: &str| Err(Refusal::new(tr!("archive"), reason));
     match (folders.next(), folders.next()) {
         (Some(folder), None)
             if entries.contains_key(format!("{folder}/constants.pkl").as_str()) =>
         {
-            refuse("is a TorchScript program; torch.save its state_dict() instead")
+            refuse(tr!(
+                "is a TorchScript program; torch.save its state_dict() instead"
+            ))
         }
         (Some(folder), None) => Ok(folder),
-        (Some(_), Some(_)) => refuse("holds several data.pkl; it was not written by torch.save"),
-        (None, _) => refuse(
-            "is a zip archive without data.pkl, so torch.save did not write it; if it holds a checkpoint, unpack it",
-        ),
+        (Some(_), Some(_)) => refuse(tr!(
+            "holds several data.pkl; it was not written by torch.save"
+        )),
+        (None, _) => refuse(tr!(
+            "is a zip archive without data.pkl, so torch.save did not write it; if it \
+             holds a checkpoint, unpack it"
+        )),
     }
 }
 
@@ -116,14 +124,14 @@ fn entry(
 ) -> Result<Entry, String> {
     let storage = &tensor.storage;
     let range = range_of(storage.key).ok_or_else(|| {
-        format!(
+        tr!(
             "its data/{} is not in the archive; the file is damaged",
             shown(storage.key)
         )
     })?;
     let claimed = storage.n_elements.checked_mul(storage.dtype.n_bytes());
     if claimed != Some(range.len()) {
-        return Err(format!(
+        return Err(tr!(
             "claims {} elements of {} in {} bytes; the file is damaged",
             storage.n_elements,
             storage.dtype.name(),

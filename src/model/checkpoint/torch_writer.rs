@@ -63,7 +63,7 @@ fn pickle(tensors: &[PthTensor<'_>]) -> io::Result<Vec<u8>> {
             TensorDType::BF16 => b"ctorch\nBFloat16Storage\n".as_slice(),
             TensorDType::F16 => b"ctorch\nHalfStorage\n".as_slice(),
             TensorDType::F64 => b"ctorch\nDoubleStorage\n".as_slice(),
-            other => return Err(io::Error::other(format!("no storage of {}", other.name()))),
+            other => return Err(io::Error::other(tr!("no storage of {}", other.name()))),
         });
         text(&mut out, &key.to_string())?;
         text(&mut out, "cpu")?;
@@ -103,7 +103,7 @@ fn ints(out: &mut Vec<u8>, values: &[usize]) -> io::Result<()> {
         1 => 0x85,
         2 => 0x86,
         3 => 0x87,
-        n => return Err(io::Error::other(format!("{n} dimensions"))),
+        n => return Err(io::Error::other(tr!("{n} dimensions", n))),
     });
     Ok(())
 }

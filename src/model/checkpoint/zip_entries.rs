@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::shown;
+use crate::language;
 
 /// The most entries an archive may have; one per tensor, and a few more.
 const MAX_ENTRIES: usize = 1 << 17;
@@ -31,14 +32,14 @@ pub(super) fn stored_entries(bytes: &[u8]) -> Result<BTreeMap<&str, Range<usize>
     for _ in 0..directory.n_entries {
         let (name, range, next) = central_entry(bytes, at, &directory)?;
         if entries.insert(name, range).is_some() {
-            return Err(format!("has two entries named {}", shown(name)));
+            return Err(tr!("has two entries named {}", shown(name)));
         }
         at = next;
     }
     let mut ranges: Vec<&Range<usize>> = entries.values().filter(|r| !r.is_empty()).collect();
     ranges.sort_by_key(|range| range.start);
     if ranges.windows(2).any(|pair| pair[0].end > pair[1].start) {
-        return Err("has entries that overlap; the file is damaged or forged".into());
+        return Err(tr!("has entries that overlap; the file is damaged or forged").into());
     }
     Ok(entries)
 }
@@ -51,8 +52,10 @@ struct Directory {
 
 impl Directory {
     fn find(bytes: &[u8]) -> Result<Self, String> {
-        const TRUNCATED: &str = "the end of the zip archive is missing, so the file is \
-            truncated; download or copy it again";
+        const TRUNCATED: &str = mark!(
+            "the end of the zip archive is missing, so the file is truncated; download \
+             or copy it again"
+        );
         // The end record is followed by a comment of at most 65535 bytes.
         let from = bytes.len().saturating_sub(END_LEN + usize::from(u16::MAX));
         let tail = &bytes[from..];
@@ -61,7 +64,7 @@ impl Directory {
             .rposition(|window| window == b"PK\x05\x06")
             .map(|position| from + position)
             .filter(|end| end + END_LEN <= bytes.len())
-            .ok_or(TRUNCATED)?;
+            .ok_or_else(|| language::text(TRUNCATED))?;
         let mut n_entries = u64::from(u16_at(bytes, end + 10)?);
         let mut len = u64::from(u32_at(bytes, end + 12)?);
         let mut start = u64::from(u32_at(bytes, end + 16)?);
@@ -71,7 +74,7 @@ impl Directory {
             let end64 = to_usize(u64_at(bytes, locator + 8)?)?;
             let record = bytes.get(end64..).unwrap_or_default();
             if !record.starts_with(b"PK\x06\x06") || end64 > locator.saturating_sub(END64_LEN) {
-                return Err("the zip64 end record is missing; the file is damaged".into());
+                return Err(tr!("the zip64 end record is missing; the file is damaged").into());
             }
             n_entries = u64_at(bytes, end64 + 32)?;
             len = u64_at(bytes, end64 + 40)?;
@@ -81,11 +84,13 @@ impl Directory {
         let (start, len) = (to_usize(start)?, to_usize(len)?);
         let n_entries = to_usize(n_entries)?;
         if start.checked_add(len).is_none_or(|end| end > limit) {
-            return Err("the zip directory lies outside the file; the file is damaged".into());
+            return Err(tr!("the zip directory lies outside the file; the file is damaged").into());
         }
         if n_entries > MAX_ENTRIES || n_entries > len / CENTRAL_LEN {
-            return Err(format!(
-                "claims {n_entries} zip entries in a directory of {len} bytes; refused"
+            return Err(tr!(
+                "claims {n_entries} zip entries in a directory of {len} bytes; refused",
+                n_entries,
+                len
             ));
         }
         Ok(Self {
@@ -103,27 +108,27 @@ fn central_entry<'a>(
     at: usize,
     directory: &Directory,
 ) -> Result<(&'a str, Range<usize>, usize), String> {
-    const DAMAGED: &str = "the zip directory is damaged";
+    const DAMAGED: &str = mark!("the zip directory is damaged");
     let name_at = at + CENTRAL_LEN;
     if name_at > directory.end || !bytes[at..].starts_with(b"PK\x01\x02") {
-        return Err(DAMAGED.into());
+        return Err(language::text(DAMAGED).into());
     }
     let extra_at = name_at + usize::from(u16_at(bytes, at + 28)?);
     let comment_at = extra_at + usize::from(u16_at(bytes, at + 30)?);
     let next = comment_at + usize::from(u16_at(bytes, at + 32)?);
     if next > directory.end {
-        return Err(DAMAGED.into());
+        return Err(language::text(DAMAGED).into());
     }
     let name = std::str::from_utf8(&bytes[name_at..extra_at])
-        .map_err(|_| "a zip entry's name is not UTF-8".to_owned())?;
-    let in_entry = |reason: &str| format!("the zip entry {} {reason}", shown(name));
+        .map_err(|_| tr!("a zip entry's name is not UTF-8").to_owned())?;
+    let in_entry = |reason: &str| tr!("the zip entry {} {reason}", shown(name), reason);
     if u16_at(bytes, at + 8)? & 1 != 0 {
-        return Err(in_entry("is encrypted; decrypt the file first"));
+        return Err(in_entry(tr!("is encrypted; decrypt the file first")));
     }
     if u16_at(bytes, at + 10)? != 0 {
-        return Err(in_entry(
-            "is compressed, which torch.save never does; unpack it or save it again",
-        ));
+        return Err(in_entry(tr!(
+            "is compressed, which torch.save never does; unpack it or save it again"
+        )));
     }
     // In the order in which the zip64 field replaces those that are all ones.
     let mut fields = [
@@ -131,15 +136,19 @@ fn central_entry<'a>(
         u64::from(u32_at(bytes, at + 20)?),
         u64::from(u32_at(bytes, at + 42)?),
     ];
-    widen(&mut fields, &bytes[extra_at..comment_at]).ok_or_else(|| in_entry("is damaged"))?;
+    widen(&mut fields, &bytes[extra_at..comment_at]).ok_or_else(|| in_entry(tr!("is damaged")))?;
     let [len, stored_len, local_at] = fields;
     if len != stored_len {
-        return Err(in_entry("has two different sizes"));
+        return Err(in_entry(tr!("has two different sizes")));
     }
     let (len, local_at) = (to_usize(len)?, to_usize(local_at)?);
     let range = local_data(bytes, local_at, len)
         .filter(|range| range.end <= directory.start)
-        .ok_or_else(|| in_entry("lies outside the file; the file is truncated or damaged"))?;
+        .ok_or_else(|| {
+            in_entry(tr!(
+                "lies outside the file; the file is truncated or damaged"
+            ))
+        })?;
     Ok((name, range, next))
 }
 
@@ -180,7 +189,7 @@ fn array_at<const LEN: usize>(bytes: &[u8], at: usize) -> Result<[u8; LEN], Stri
         .get(at..)
         .and_then(|rest| rest.first_chunk())
         .copied()
-        .ok_or_else(|| "the zip archive ends in the middle; the file is truncated".into())
+        .ok_or_else(|| tr!("the zip archive ends in the middle; the file is truncated").into())
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Result<u16, String> {
@@ -196,5 +205,5 @@ fn u64_at(bytes: &[u8], at: usize) -> Result<u64, String> {
 }
 
 fn to_usize(size: u64) -> Result<usize, String> {
-    usize::try_from(size).map_err(|_| "a zip size is larger than this machine's memory".into())
+    usize::try_from(size).map_err(|_| tr!("a zip size is larger than this machine's memory").into())
 }

@@ -32,7 +32,10 @@ impl Settings {
             Error::input(checkpoint.file(), format!("config.json, {key}"), reason)
         };
         let Some(config) = checkpoint.model_config() else {
-            let reason = "is missing; a Gated DeltaNet needs its config.json in the same folder, for the epsilon of its norms is in no tensor";
+            let reason = tr!(
+                "is missing; a Gated DeltaNet needs its config.json in the same folder, for \
+                 the epsilon of its norms is in no tensor"
+            );
             return Err(Error::input(checkpoint.file(), "config.json", reason));
         };
         let get = |key: &str| config.get(key).filter(|value| !value.is_null());
@@ -40,21 +43,33 @@ impl Settings {
         let is_true = |key: &str| get(key) == Some(&Value::Bool(true));
         let number = |key: &str| get(key).and_then(Value::as_u64);
         if get("attn").is_some_and(|attn| attn != &Value::Bool(false)) {
-            let reason = "lists attention layers, so the model is a hybrid, which Gosling does not run; use a model of Gated DeltaNet layers alone";
+            let reason = tr!(
+                "lists attention layers, so the model is a hybrid, which Gosling does not \
+                 run; use a model of Gated DeltaNet layers alone"
+            );
             return Err(refuse("attn", reason));
         }
         if is_true("tie_word_embeddings") {
-            let reason = "is true: the head is tied to the embedding; save the model with its own lm_head.weight";
+            let reason = tr!(
+                "is true: the head is tied to the embedding; save the model with its own \
+                 lm_head.weight"
+            );
             return Err(refuse("tie_word_embeddings", reason));
         }
         for key in ["use_gate", "use_short_conv"] {
             if is_false(key) {
-                let reason = "is false; Gosling runs Gated DeltaNet with its gate and its short convolutions";
+                let reason = tr!(
+                    "is false; Gosling runs Gated DeltaNet with its gate and its short \
+                     convolutions"
+                );
                 return Err(refuse(key, reason));
             }
         }
         if number("conv_size").is_some_and(|taps| taps != CONV_TAPS as u64) {
-            return Err(refuse("conv_size", "is not 4, which is what Gosling runs"));
+            return Err(refuse(
+                "conv_size",
+                tr!("is not 4, which is what Gosling runs"),
+            ));
         }
         if let Some(act) = get("hidden_act")
             && act != "swish"
@@ -62,22 +77,25 @@ impl Settings {
         {
             return Err(refuse(
                 "hidden_act",
-                "is not swish, which is what Gosling runs",
+                tr!("is not swish, which is what Gosling runs"),
             ));
         }
         let heads = (number("num_heads"), number("num_v_heads"));
         if let (Some(heads), Some(value_heads)) = heads
             && heads != value_heads
         {
-            let reason = format!(
-                "is {value_heads}, but num_heads is {heads}; Gosling runs as many value heads as heads"
+            let reason = tr!(
+                "is {value_heads}, but num_heads is {heads}; Gosling runs as many value \
+                 heads as heads",
+                value_heads,
+                heads
             );
             return Err(refuse("num_v_heads", &reason));
         }
         // fla's own default where the key is absent.
         let norm_epsilon = get("norm_eps").map_or(Some(1e-6), Value::as_f64);
         let Some(norm_epsilon) = norm_epsilon.filter(|it| (0.0..1.0).contains(it)) else {
-            return Err(refuse("norm_eps", "must be a number from 0 to 1"));
+            return Err(refuse("norm_eps", tr!("must be a number from 0 to 1")));
         };
         Ok(Self {
             norm_epsilon,
@@ -96,20 +114,21 @@ impl Settings {
 /// [`Error::Input`] with all tensors that are missing, unknown or of another shape,
 /// and with what Gosling does not run.
 pub(super) fn read(checkpoint: &Checkpoint) -> Result<ModelConfig> {
-    let refuse = |reason: String| Error::input(checkpoint.file(), "tensors", reason);
+    let refuse = |reason: String| Error::input(checkpoint.file(), tr!("tensors"), reason);
     if let Some(name) = checkpoint.names().find(|name| name.contains(".self_attn.")) {
-        return Err(refuse(format!(
-            "{} is of an attention layer, so the model is a hybrid, which Gosling does not run",
+        return Err(refuse(tr!(
+            "{} is of an attention layer, so the model is a hybrid, which Gosling does \
+             not run",
             shown(name)
         )));
     }
     Settings::of(checkpoint)?;
     let Some(n_layer) = n_layer(checkpoint, "model.layers.", "layer").map_err(refuse)? else {
-        let reason = "no tensor is named \"model.layers.0…\", so this is no Gated DeltaNet";
+        let reason = tr!("no tensor is named \"model.layers.0…\", so this is no Gated DeltaNet");
         return Err(refuse(reason.into()));
     };
     let shape = |name: &str| {
-        let missing = || refuse(format!("{name} is missing"));
+        let missing = || refuse(tr!("{name} is missing", name));
         checkpoint
             .tensor(name)
             .map(|it| it.shape)
@@ -117,11 +136,19 @@ pub(super) fn read(checkpoint: &Checkpoint) -> Result<ModelConfig> {
     };
     let pair = |name: &str| match *shape(name)? {
         [first, second] => Ok([first, second]),
-        ref other => Err(refuse(format!("{name} is {other:?}, wanted a matrix"))),
+        ref other => Err(refuse(tr!(
+            "{name} is {other}, wanted a matrix",
+            name,
+            other = format_args!("{other:?}")
+        ))),
     };
     let vector = |name: &str| match *shape(name)? {
         [len] => Ok(len),
-        ref other => Err(refuse(format!("{name} is {other:?}, wanted a vector"))),
+        ref other => Err(refuse(tr!(
+            "{name} is {other}, wanted a vector",
+            name,
+            other = format_args!("{other:?}")
+        ))),
     };
     let [vocab_size, n_embd] = pair(EMBEDDING)?;
     let n_head = vector("model.layers.0.attn.A_log")?;
@@ -130,13 +157,18 @@ pub(super) fn read(checkpoint: &Checkpoint) -> Result<ModelConfig> {
     let [n_ffn, _] = pair("model.layers.0.mlp.gate_proj.weight")?;
     let n_key = key_width.checked_div(n_head).unwrap_or(0);
     if n_key != n_value {
-        return Err(refuse(format!(
-            "keys have {n_key} channels a head and values {n_value}; Gosling runs Gated DeltaNet with as many of both"
+        return Err(refuse(tr!(
+            "keys have {n_key} channels a head and values {n_value}; Gosling runs Gated \
+             DeltaNet with as many of both",
+            n_key,
+            n_value
         )));
     }
     if !HEAD_SIZES.contains(&n_value) {
-        return Err(refuse(format!(
-            "the head size is {n_value}; Gosling runs {HEAD_SIZES:?}"
+        return Err(refuse(tr!(
+            "the head size is {n_value}; Gosling runs {HEAD_SIZES}",
+            n_value,
+            HEAD_SIZES = format_args!("{HEAD_SIZES:?}")
         )));
     }
     let config = ModelConfig {

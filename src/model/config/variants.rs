@@ -12,33 +12,48 @@ pub(super) fn refusal(checkpoint: &Checkpoint) -> Option<String> {
     let ends = |end: &str| checkpoint.names().any(|name| name.ends_with(end));
     let is_rwkv_7 = checkpoint.dialect().is_some();
     let sentence = if checkpoint.names().len() == 0 {
-        "holds no tensors"
+        tr!("holds no tensors")
     } else if ends(".att.time_state") && !ends("emb.weight") {
-        "is a tuned state, not a model; choose the model it was tuned for, and this as its state"
+        tr!(
+            "is a tuned state, not a model; choose the model it was tuned for, and this \
+             as its state"
+        )
     } else if has("self_attn.time_mixer.")
         || (is_rwkv_7 && (has("attn.q_proj.") || has("self_attn.")))
     {
-        "is a hybrid of RWKV-7 and attention layers, which have no state to tune; Gosling runs plain RWKV-7 (x070)"
+        tr!(
+            "is a hybrid of RWKV-7 and attention layers, which have no state to tune; \
+             Gosling runs plain RWKV-7 (x070)"
+        )
     } else if is_rwkv_7 && ends(".scales") {
-        "is quantised by MLX (\".scales\"); get the model in F16 or BF16, or as GGUF"
+        tr!("is quantised by MLX (\".scales\"); get the model in F16 or BF16, or as GGUF")
     } else if has("rwkv.blocks.") {
-        "is RWKV-4 or RWKV-5 in the Hugging Face naming; Gosling runs RWKV-7 (x070)"
+        tr!("is RWKV-4 or RWKV-5 in the Hugging Face naming; Gosling runs RWKV-7 (x070)")
     } else if has("self_attn.") || has("transformer.h.") || has("gpt_neox.") {
-        "is a transformer, not RWKV-7"
+        tr!("is a transformer, not RWKV-7")
     } else if has("lora_A") || has("lora_B") || has(".lora.") {
-        "is a LoRA adapter; merge it into its model first"
+        tr!("is a LoRA adapter; merge it into its model first")
     } else if has(".att.time_maa") || has(".att.time_mix_w1") {
-        "is RWKV-6 (x060), which has another recurrence; Gosling runs RWKV-7 (x070)"
+        tr!("is RWKV-6 (x060), which has another recurrence; Gosling runs RWKV-7 (x070)")
     } else if has(".att.time_decay") && has(".att.ln_x.") {
-        "is RWKV-5 (x050 to x052), which has another recurrence; Gosling runs RWKV-7 (x070)"
+        tr!(
+            "is RWKV-5 (x050 to x052), which has another recurrence; Gosling runs RWKV-7 \
+             (x070)"
+        )
     } else if has(".att.time_decay") {
-        "is RWKV-4, which has no matrix state to tune; Gosling runs RWKV-7 (x070)"
+        tr!("is RWKV-4, which has no matrix state to tune; Gosling runs RWKV-7 (x070)")
     } else if has(".rosa.") {
-        "is RWKV-8 with ROSA, which has no state to tune; Gosling runs RWKV-7 (x070)"
+        tr!("is RWKV-8 with ROSA, which has no state to tune; Gosling runs RWKV-7 (x070)")
     } else if has(".qkv.") {
-        "is RWKV-7b with DeepEmbed attention (\"qkv\" tensors), which Gosling does not run; use a plain x070 model"
+        tr!(
+            "is RWKV-7b with DeepEmbed attention (\"qkv\" tensors), which Gosling does \
+             not run; use a plain x070 model"
+        )
     } else if has(".ffn.s_emb") || has(".ffn.s0") || has(".ffn.s1") || has(".ffn.s2") {
-        "is RWKV-7a or RWKV-8 with DeepEmbed (\"s_emb\" tensors), which Gosling does not run; use a plain x070 model"
+        tr!(
+            "is RWKV-7a or RWKV-8 with DeepEmbed (\"s_emb\" tensors), which Gosling does \
+             not run; use a plain x070 model"
+        )
     } else {
         return None;
     };

@@ -81,7 +81,7 @@ impl<'a> Machine<'a> {
             // PROTO and FRAME frame the program and do nothing to its values.
             0x80 => match self.byte()? {
                 0..=5 => {}
-                protocol => return Err(format!("pickle protocol {protocol} is not known")),
+                protocol => return Err(tr!("pickle protocol {protocol} is not known", protocol)),
             },
             0x95 => {
                 self.take(8)?;
@@ -105,13 +105,13 @@ impl<'a> Machine<'a> {
             0x85..=0x87 => {
                 let n_items = usize::from(op - 0x84);
                 let from = self.stack.len().checked_sub(n_items);
-                self.tuple(from.ok_or("takes more values than there are")?)?;
+                self.tuple(from.ok_or_else(|| tr!("takes more values than there are"))?)?;
             }
             b']' => self.new_list()?,
             b'}' => self.new_dict()?,
             b'a' => {
                 let from = self.stack.len().checked_sub(1);
-                self.append(from.ok_or("takes a value where there is none")?)?;
+                self.append(from.ok_or_else(|| tr!("takes a value where there is none"))?)?;
             }
             b'e' => {
                 let from = self.mark()?;
@@ -119,7 +119,7 @@ impl<'a> Machine<'a> {
             }
             b's' => {
                 let from = self.stack.len().checked_sub(2);
-                self.set_items(from.ok_or("takes more values than there are")?)?;
+                self.set_items(from.ok_or_else(|| tr!("takes more values than there are"))?)?;
             }
             b'u' => {
                 let from = self.mark()?;
@@ -132,7 +132,7 @@ impl<'a> Machine<'a> {
                 self.stack.truncate(from);
                 match self.stack.last() {
                     Some(Value::Plain) => {}
-                    _ => return Err("adds to something other than a set".into()),
+                    _ => return Err(tr!("adds to something other than a set").into()),
                 }
             }
             0x91 => {
@@ -158,7 +158,7 @@ impl<'a> Machine<'a> {
                 let (module, name) = (self.line()?, self.line()?);
                 let value = Callable::named(module, name)?;
                 if op == b'i' {
-                    return Err("calls a Python class by INST; refused".into());
+                    return Err(tr!("calls a Python class by INST; refused").into());
                 }
                 self.push(value)?;
             }
@@ -167,7 +167,7 @@ impl<'a> Machine<'a> {
                     let value = Callable::named(module, name)?;
                     self.push(value)?;
                 }
-                _ => return Err("a callable's name is not text".into()),
+                _ => return Err(tr!("a callable's name is not text").into()),
             },
             b'Q' => self.persistent()?,
             b'R' => self.reduce()?,
@@ -178,7 +178,7 @@ impl<'a> Machine<'a> {
                     (Some(Value::Dict(_) | Value::Plain), _) => {}
                     // Attributes of a tensor. Anything else would be its elements.
                     (Some(Value::Tensor(_)), Value::Dict(_) | Value::Plain) => {}
-                    _ => return Err("sets attributes of something other than a dict".into()),
+                    _ => return Err(tr!("sets attributes of something other than a dict").into()),
                 }
             }
             _ => return Ok(false),

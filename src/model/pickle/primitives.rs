@@ -9,8 +9,10 @@ impl<'a> Machine<'a> {
     pub(super) fn count(&mut self, n_more: usize) -> Result<(), String> {
         self.n_values = self.n_values.saturating_add(n_more);
         if self.n_values > MAX_VALUES {
-            return Err(format!(
-                "makes more than {MAX_VALUES} values; refused as no table of tensors needs that"
+            return Err(tr!(
+                "makes more than {MAX_VALUES} values; refused as no table of tensors needs \
+                 that",
+                MAX_VALUES
             ));
         }
         Ok(())
@@ -25,7 +27,7 @@ impl<'a> Machine<'a> {
     pub(super) fn pop(&mut self) -> Result<Value<'a>, String> {
         self.stack
             .pop()
-            .ok_or_else(|| "takes a value where there is none".into())
+            .ok_or_else(|| tr!("takes a value where there is none").into())
     }
 
     /// The stack's height at the last mark, which is taken away.
@@ -33,7 +35,7 @@ impl<'a> Machine<'a> {
         // Values may have been popped past the mark, which Python refuses too.
         match self.marks.pop() {
             Some(height) if height <= self.stack.len() => Ok(height),
-            Some(_) | None => Err("takes a mark where there is none".into()),
+            Some(_) | None => Err(tr!("takes a mark where there is none").into()),
         }
     }
 
@@ -41,7 +43,7 @@ impl<'a> Machine<'a> {
         let value = *self
             .stack
             .last()
-            .ok_or("remembers a value where there is none")?;
+            .ok_or_else(|| tr!("remembers a value where there is none"))?;
         self.count(1)?;
         self.memo.insert(slot, value);
         Ok(())
@@ -51,7 +53,7 @@ impl<'a> Machine<'a> {
         let value = *self
             .memo
             .get(&slot)
-            .ok_or_else(|| format!("recalls memo entry {slot}, which was never written"))?;
+            .ok_or_else(|| tr!("recalls memo entry {slot}, which was never written", slot))?;
         self.push(value)
     }
 
@@ -88,10 +90,10 @@ impl<'a> Machine<'a> {
     pub(super) fn set_items(&mut self, from: usize) -> Result<(), String> {
         let n_values = self.stack.len() - from;
         let Some(Value::Dict(dict)) = from.checked_sub(1).map(|below| self.stack[below]) else {
-            return Err("sets items of something other than a dict".into());
+            return Err(tr!("sets items of something other than a dict").into());
         };
         if !n_values.is_multiple_of(2) {
-            return Err("a dict's last key has no value".into());
+            return Err(tr!("a dict's last key has no value").into());
         }
         self.count(n_values)?;
         let pairs = self.stack[from..].chunks_exact(2);
@@ -108,7 +110,7 @@ impl<'a> Machine<'a> {
     /// Appends the values from height `from` up to the list below them.
     pub(super) fn append(&mut self, from: usize) -> Result<(), String> {
         let Some(Value::List(list)) = from.checked_sub(1).map(|below| self.stack[below]) else {
-            return Err("appends to something other than a list".into());
+            return Err(tr!("appends to something other than a list").into());
         };
         self.count(self.stack.len() - from)?;
         self.lists[list].extend(self.stack.drain(from..));
@@ -119,7 +121,7 @@ impl<'a> Machine<'a> {
         let rest = &self.bytes[self.at..];
         let taken = rest
             .get(..len)
-            .ok_or("the pickle ends in the middle; the file is damaged")?;
+            .ok_or_else(|| tr!("the pickle ends in the middle; the file is damaged"))?;
         self.at += len;
         Ok(taken)
     }
@@ -167,9 +169,9 @@ impl<'a> Machine<'a> {
         let len = rest
             .iter()
             .position(|byte| *byte == b'\n')
-            .ok_or("the pickle ends in the middle; the file is damaged")?;
+            .ok_or_else(|| tr!("the pickle ends in the middle; the file is damaged"))?;
         let line = std::str::from_utf8(&rest[..len]).map_err(|_| {
-            format!(
+            tr!(
                 "the name {} is not UTF-8",
                 shown(&rest[..len].escape_ascii().to_string())
             )
@@ -180,5 +182,5 @@ impl<'a> Machine<'a> {
 }
 
 pub(super) fn size_of_int(int: i64) -> Result<usize, String> {
-    usize::try_from(int).map_err(|_| format!("{int} is not a size"))
+    usize::try_from(int).map_err(|_| tr!("{int} is not a size", int))
 }

@@ -30,14 +30,17 @@ impl<'a> Machine<'a> {
         let Some(named) = named else {
             return Err(match top {
                 Value::List(_) | Value::Tuple { .. } => {
-                    "holds a list of something other than tensors; in Python torch.save the state dict in it"
+                    tr!(
+                        "holds a list of something other than tensors; in Python torch.save the \
+                         state dict in it"
+                    )
                 }
-                _ => "holds no dict of named tensors; save model.state_dict()",
+                _ => tr!("holds no dict of named tensors; save model.state_dict()"),
             }
             .into());
         };
         if named.len() > MAX_TENSORS {
-            return Err(format!("names more than {MAX_TENSORS} tensors"));
+            return Err(tr!("names more than {MAX_TENSORS} tensors", MAX_TENSORS));
         }
         let described = named
             .into_iter()
@@ -90,10 +93,10 @@ impl<'a> Machine<'a> {
             let name = match key {
                 Value::Str(name) => Cow::Borrowed(*name),
                 Value::Int(number) => number.to_string().into(),
-                _ => return Err("a tensor's name is not text".into()),
+                _ => return Err(tr!("a tensor's name is not text").into()),
             };
             if named.len() == MAX_TENSORS {
-                return Err(format!("names more than {MAX_TENSORS} tensors"));
+                return Err(tr!("names more than {MAX_TENSORS} tensors", MAX_TENSORS));
             }
             named.push((name, *tensor));
         }
@@ -104,7 +107,7 @@ impl<'a> Machine<'a> {
         let tensor = &self.tensors[idx];
         let sizes = |range| {
             self.sizes(range)
-                .map_err(|reason| format!("tensor {}: {reason}", shown(&name)))
+                .map_err(|reason| tr!("tensor {}: {reason}", shown(&name), reason))
         };
         let (shape, strides) = (sizes(tensor.shape)?, sizes(tensor.strides)?);
         Ok(PickledTensor {
@@ -119,7 +122,7 @@ impl<'a> Machine<'a> {
     fn sizes(&self, (start, len): (usize, usize)) -> Result<Vec<usize>, String> {
         let int = |value: &Value<'_>| match value {
             Value::Int(int) => size_of_int(*int),
-            _ => Err("a size or stride is not a number".into()),
+            _ => Err(tr!("a size or stride is not a number").into()),
         };
         self.pool[start..start + len].iter().map(int).collect()
     }

@@ -1,5 +1,6 @@
 //! What the stack machine's stack holds: small copies, never a Python object.
 
+use crate::language;
 use crate::model::checkpoint::{TensorDType, shown};
 
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +46,11 @@ pub(super) enum Callable {
 
 /// What to run for a file that holds more than plain values. `weights_only=False`
 /// runs what the file says, so the choice is the user's.
-const CONVERT: &str = "if you trust it, run in Python: d = torch.load(FILE, map_location='cpu', \
-    weights_only=False); d = d.get('state_dict', d.get('module', d)); \
-    torch.save({k: v for k, v in d.items() if torch.is_tensor(v)}, NEW)";
+const CONVERT: &str = mark!(
+    "if you trust it, run in Python: d = torch.load(FILE, map_location='cpu', \
+     weights_only=False); d = d.get('state_dict', d.get('module', d)); \
+     torch.save({k: v for k, v in d.items() if torch.is_tensor(v)}, NEW)"
+);
 
 /// The attributes of `torch` that are plain values: its element types, layouts
 /// aside, which are made by a function.
@@ -135,10 +138,12 @@ impl Callable {
             ("torch", "BoolStorage") => Self::Storage(TensorDType::Bool),
             ("torch", value) if TORCH_VALUES.contains(&value) => return Ok(Value::Plain),
             _ => {
-                return Err(format!(
-                    "refers to the Python callable {}.{}, which a checkpoint has no need of; refused; {CONVERT}",
+                return Err(tr!(
+                    "refers to the Python callable {}.{}, which a checkpoint has no need of; \
+                     refused; {CONVERT}",
                     shown(module),
-                    shown(name)
+                    shown(name),
+                    CONVERT = language::text(CONVERT)
                 ));
             }
         };

@@ -20,28 +20,32 @@ pub(super) fn parse(literal: &str) -> Result<Vec<u8>, String> {
     let mut chars = quoted.chars();
     let quote = match chars.next() {
         Some(quote @ ('\'' | '"')) => quote,
-        Some(_) | None => return Err("the token is not a quoted Python literal".into()),
+        Some(_) | None => return Err(tr!("the token is not a quoted Python literal").into()),
     };
     let mut body = chars.as_str();
     let mut bytes = Vec::with_capacity(body.len());
     loop {
         let mut chars = body.chars();
         let Some(next) = chars.next() else {
-            return Err(format!("the literal has no closing {quote}"));
+            return Err(tr!("the literal has no closing {quote}", quote));
         };
         body = chars.as_str();
         if next == quote {
             return if body.is_empty() {
                 Ok(bytes)
             } else {
-                Err(format!("text follows the closing {quote} of the literal"))
+                Err(tr!(
+                    "text follows the closing {quote} of the literal",
+                    quote
+                ))
             };
         }
         if next == '\\' {
             body = escape(kind, body, &mut bytes)?;
         } else if kind == Kind::Bytes && !next.is_ascii() {
-            return Err(format!(
-                "a bytes literal holds {next:?}, which is not a byte"
+            return Err(tr!(
+                "a bytes literal holds {next}, which is not a byte",
+                next = format_args!("{next:?}")
             ));
         } else {
             push_char(next, &mut bytes);
@@ -52,7 +56,9 @@ pub(super) fn parse(literal: &str) -> Result<Vec<u8>, String> {
 /// Reads one escape, whose backslash is already consumed, and returns the rest.
 fn escape<'a>(kind: Kind, body: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, String> {
     let mut chars = body.chars();
-    let letter = chars.next().ok_or("the literal ends in a backslash")?;
+    let letter = chars
+        .next()
+        .ok_or_else(|| tr!("the literal ends in a backslash"))?;
     let rest = chars.as_str();
     let simple = match letter {
         '\\' | '\'' | '"' => letter,
@@ -75,7 +81,7 @@ fn escape<'a>(kind: Kind, body: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str,
         'u' if kind == Kind::Text => return push_code(kind, rest, 4, 16, bytes),
         'U' if kind == Kind::Text => return push_code(kind, rest, 8, 16, bytes),
         'N' if kind == Kind::Text => {
-            return Err("the escape \\N{…} is not supported; write \\u or \\U".into());
+            return Err(tr!("the escape \\N{…} is not supported; write \\u or \\U").into());
         }
         other => {
             // Python keeps the backslash of an escape that it does not know.
@@ -99,13 +105,28 @@ fn push_code<'a>(
     let digits = body
         .get(..n_digits)
         .filter(|digits| digits.chars().all(|digit| digit.is_digit(radix)))
-        .ok_or_else(|| format!("an escape needs {n_digits} digits of base {radix}"))?;
+        .ok_or_else(|| {
+            tr!(
+                "an escape needs {n_digits} digits of base {radix}",
+                n_digits,
+                radix
+            )
+        })?;
     let code = u32::from_str_radix(digits, radix).map_err(|error| error.to_string())?;
     match kind {
-        Kind::Bytes => bytes
-            .push(u8::try_from(code).map_err(|_| format!("the escape {code:#o} is above a byte"))?),
+        Kind::Bytes => bytes.push(u8::try_from(code).map_err(|_| {
+            tr!(
+                "the escape {code} is above a byte",
+                code = format_args!("{code:#o}")
+            )
+        })?),
         Kind::Text => push_char(
-            char::from_u32(code).ok_or_else(|| format!("{code:#x} is not a Unicode character"))?,
+            char::from_u32(code).ok_or_else(|| {
+                tr!(
+                    "{code} is not a Unicode character",
+                    code = format_args!("{code:#x}")
+                )
+            })?,
             bytes,
         ),
     }

@@ -18,21 +18,6 @@ fn checksums_are_those_of_the_standard() {
     }
 }
 
-#[test]
-fn numbers_of_seven_bits_each() {
-    for (value, want) in [
-        (0, &[0][..]),
-        (127, &[0x7f]),
-        (128, &[0x80, 1]),
-        (300, &[0xac, 2]),
-        (u64::MAX, &[255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
-    ] {
-        let mut bytes = Vec::new();
-        varint(&mut bytes, value);
-        assert_eq!(bytes, want);
-    }
-}
-
 /// An event as it is written in protobuf's documentation: by hand.
 #[test]
 fn an_event_is_written_as_its_definition_says() {

@@ -98,11 +98,20 @@ fn nearest<'a>(found: &str, expected: impl Iterator<Item = &'a str> + Clone) -> 
 pub(super) fn unknown(what: &str, found: &str, expected: &[&str]) -> String {
     let found = shorten(found);
     match nearest(&found, expected.iter().copied()) {
-        Some(near) => format!("unknown {what} `{found}`; did you mean `{near}`?"),
-        None if expected.is_empty() => format!("unknown {what} `{found}`; there are none here"),
-        None => format!(
+        Some(near) => tr!(
+            "unknown {what} `{found}`; did you mean `{near}`?",
+            what,
+            found,
+            near
+        ),
+        None if expected.is_empty() => {
+            tr!("unknown {what} `{found}`; there are none here", what, found)
+        }
+        None => tr!(
             "unknown {what} `{found}`; expected one of `{}`",
-            expected.join("`, `")
+            expected.join("`, `"),
+            what,
+            found
         ),
     }
 }
@@ -120,13 +129,17 @@ pub(super) fn no_such_path(printed: &str, fields: &[Field], path: &str) -> Strin
         if let Some(near) = nearest(last, beside.iter().copied().map(last_part))
             && let Some(path) = beside.iter().find(|path| last_part(path) == near)
         {
-            return format!("unknown field; did you mean `{path}`?");
+            return tr!("unknown field; did you mean `{path}`?", path);
         }
         let value = shorten(&printed[value.clone()]);
         return if beside.is_empty() {
-            format!("`{parent}` is `{value}`, which has no fields; set it whole")
+            tr!(
+                "`{parent}` is `{value}`, which has no fields; set it whole",
+                parent,
+                value
+            )
         } else {
-            format!("unknown field; there are `{}`", beside.join("`, `"))
+            tr!("unknown field; there are `{}`", beside.join("`, `"))
         };
     }
     let has_name = |name: &str| paths().find(|other| last_part(other) == name);
@@ -134,8 +147,8 @@ pub(super) fn no_such_path(printed: &str, fields: &[Field], path: &str) -> Strin
         .or_else(|| has_name(nearest(last, paths().map(last_part))?))
         .or_else(|| nearest(path, paths()));
     match near {
-        Some(near) => format!("unknown field; did you mean `{near}`?"),
-        None => "unknown field; a path is like `training.batch`".into(),
+        Some(near) => tr!("unknown field; did you mean `{near}`?", near),
+        None => tr!("unknown field; a path is like `training.batch`").into(),
     }
 }
 

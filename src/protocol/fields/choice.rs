@@ -70,7 +70,7 @@ plain_choices! {
         Both => mark!("Both, at random"),
     }
     LongTexts {
-        Auto => mark!("Split texts, leave out the rest"),
+        Auto => mark!("Split or leave out"),
         Drop => mark!("Leave out"),
         Cut => mark!("Cut at the end"),
         Split => mark!("Split"),

@@ -93,6 +93,28 @@ pub fn short_field_name(path: &str) -> Cow<'_, str> {
     }
 }
 
+/// A text for the window, where fields have names: "must be below training.steps" says
+/// "must be below Steps" there. What is no path of a field stays as it is.
+pub fn with_names(text: &str) -> String {
+    let is_of_path = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c);
+    let mut said = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_of_path) {
+        let (before, from) = rest.split_at(start);
+        let end = from.find(|c| !is_of_path(c)).unwrap_or(from.len());
+        // A sentence may end behind a path.
+        let word = from[..end].trim_end_matches('.');
+        said += before;
+        match find(word).filter(|_| word.contains('.')) {
+            Some(field) => said += language::text(field.label),
+            None => said += word,
+        }
+        said += &from[word.len()..end];
+        rest = &from[end..];
+    }
+    said + rest
+}
+
 /// A part of a field, as in "Early stopping, patience".
 fn within(path: &str) -> Option<Cow<'_, str>> {
     let (parent, part) = path.rsplit_once('.')?;

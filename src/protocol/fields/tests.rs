@@ -201,3 +201,24 @@ fn fields_are_named_by_their_paths() {
     assert_eq!(words("method.start", &mut spec).unwrap(), "Zero");
     assert!(matches!(spec.method.tuned(), Some((_, StartState::Zero))));
 }
+
+#[test]
+fn paths_in_sentences_become_names() {
+    for (text, expected) in [
+        (
+            "must be below training.steps, 200, is 500",
+            "must be below Steps, 200, is 500",
+        ),
+        ("set training.seed.", "set Seed."),
+        // No fields: a file, the end of a sentence, a field without a path.
+        (
+            "cannot read data.json. name it",
+            "cannot read data.json. name it",
+        ),
+        ("1.5 of 3.1 GB", "1.5 of 3.1 GB"),
+        ("é training.steps", "é Steps"),
+        ("", ""),
+    ] {
+        assert_eq!(with_names(text), expected);
+    }
+}

@@ -3,6 +3,7 @@
 use super::tables::{score_cell, validation_cell, written_cells};
 use super::{Row, SweepResults};
 use crate::format::duration;
+use crate::language;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary};
 use crate::report::{Cell, Table};
 use crate::sweep::task::TaskState;
@@ -11,14 +12,20 @@ impl SweepResults {
     /// The best run of each part on the test split, and the untuned model.
     pub fn best_table(&self) -> Table {
         let figures = self.figures();
-        let mut columns = vec!["what".to_owned(), "run".to_owned()];
-        columns.extend(["settings", "validation loss", "validation accuracy"].map(str::to_owned));
-        columns.extend(figures.iter().map(|figure| format!("test, {figure}")));
+        let columns = [
+            tr!("what"),
+            tr!("run"),
+            tr!("settings"),
+            tr!("validation loss"),
+            tr!("validation accuracy"),
+        ];
+        let mut columns: Vec<String> = columns.map(str::to_owned).into();
+        columns.extend(figures.iter().map(|figure| tr!("test, {figure}", figure)));
         let has_written = self.measured().any(|summary| summary.written.is_some());
         if has_written {
-            columns.extend(["test, ended", "test, extracted"].map(str::to_owned));
+            columns.extend([tr!("test, ended"), tr!("test, extracted")].map(str::to_owned));
         }
-        let mut table = Table::new(format!("{}, chosen on validation data", self.name), columns);
+        let mut table = Table::new(tr!("{}, chosen on validation data", self.name), columns);
         let scores = |summary: Option<&EvaluationSummary>| -> Vec<Cell> {
             let cell = |figure: &String| {
                 let score = summary?.scores.iter().find(|score| score.name == *figure)?;
@@ -53,9 +60,9 @@ impl SweepResults {
             for (phase, summary) in evaluations {
                 let what = match phase {
                     EvaluationPhase::FewShot => {
-                        format!("untuned, {}-shot", summary.few_shot)
+                        tr!("untuned, {}-shot", summary.few_shot)
                     }
-                    EvaluationPhase::Before | EvaluationPhase::After => "untuned".to_owned(),
+                    EvaluationPhase::Before | EvaluationPhase::After => tr!("untuned").to_owned(),
                 };
                 let mut cells = vec![Cell::text(what), Cell::text(name)];
                 cells.extend([Cell::Empty, Cell::Empty, Cell::Empty]);
@@ -68,11 +75,11 @@ impl SweepResults {
             let n_trials = trials(best.part);
             let fewer = most_trials.filter(|most| n_trials < *most);
             let fewer = fewer.map_or(String::new(), |most| {
-                format!(" ({n_trials} trials, others {most})")
+                tr!(" ({n_trials} trials, others {most})", n_trials, most)
             });
             has_fewer |= !fewer.is_empty();
             let mut cells = vec![
-                Cell::text(format!("best of {}{fewer}", self.parts[best.part])),
+                Cell::text(tr!("best of {}{fewer}", self.parts[best.part], fewer)),
                 Cell::text(&row.name),
                 Cell::text(self.settings_words(row)),
             ];
@@ -83,26 +90,26 @@ impl SweepResults {
             table.push(cells);
             if !best.is_settled {
                 let part = &self.parts[best.part];
-                table
-                    .notes
-                    .push(format!("{part} is not complete, its best run may change."));
+                table.notes.push(tr!(
+                    "{part} is not complete, its best run may change.",
+                    part
+                ));
             }
             if let Some(reason) = &best.failure {
                 table
                     .notes
-                    .push(format!("{} could not be scored, {reason}", row.name));
+                    .push(tr!("{} could not be scored, {reason}", row.name, reason));
             }
         }
-        table.notes.push(format!(
-            "The best run of each part is the one with {}; only it was scored on the test split, \
-             once. Choosing the best of the test column would be choosing by chance.",
-            self.choose_by.words()
+        table.notes.push(tr!(
+            "The best run of each part is the one with {}; only it was scored on the test split, once. Choosing the best of the test column would be choosing by chance.",
+            language::text(self.choose_by.words())
         ));
         if has_fewer {
             let most = most_trials.unwrap_or_default();
-            table.notes.push(format!(
-                "Parts with fewer than {most} trials are marked: the best of few trials is not a \
-                 fair match for the best of many."
+            table.notes.push(tr!(
+                "Parts with fewer than {most} trials are marked: the best of few trials is not a fair match for the best of many.",
+                most
             ));
         }
         if has_written {
@@ -115,9 +122,8 @@ impl SweepResults {
     /// Where written answers were cut off, and what their shares are of.
     fn answers(&self) -> Option<String> {
         let cap = self.measured().find_map(|summary| summary.written)?;
-        Some(format!(
-            "Ended: the share of answers that the model ended within {} tokens; extracted: the \
-             share from which an answer could be read.",
+        Some(tr!(
+            "Ended: the share of answers that the model ended within {} tokens; extracted: the share from which an answer could be read.",
             cap.max_new_tokens
         ))
     }
@@ -135,13 +141,14 @@ impl SweepResults {
         let tenths: u64 = self.sessions.iter().map(|session| session.tenths).sum();
         let sessions = match self.sessions.len() {
             1 => String::new(),
-            n => format!(" in {n} sessions"),
+            n => tr!(" in {n} sessions", n),
         };
-        Some(format!(
+        Some(tr!(
             "Wall time {}{sessions}, {} at a time, on {}.",
             duration(tenths as f64 / 10.0),
             last.n_jobs,
-            last.device
+            last.device,
+            sessions
         ))
     }
 

@@ -6,7 +6,7 @@ use super::{Best, Metric, Row, SEED, SweepResults};
 use crate::atomic::write_atomic;
 use crate::bench::{Accuracy, MeanInterval, mean_interval95};
 use crate::error::Result;
-use crate::language::in_english;
+use crate::language::{self, in_english};
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use crate::protocol::fields::short_field_name;
 use crate::report::{Cell, Estimate, Table, TableFormat};
@@ -25,17 +25,17 @@ const FORMATS: [TableFormat; 4] = [
 impl SweepResults {
     /// A row for every run. `full` names fields by their paths.
     pub fn runs_table(&self, full: bool) -> Table {
-        let mut columns = vec!["run".to_owned(), "part".to_owned()];
+        let mut columns = vec![tr!("run").to_owned(), tr!("part").to_owned()];
         columns.extend(self.columns(full));
         columns.extend(
             [
-                "status",
-                "steps",
-                "validation loss",
-                "best step",
-                "validation accuracy",
-                "secs",
-                "tokens/s",
+                tr!("status"),
+                tr!("steps"),
+                tr!("validation loss"),
+                tr!("best step"),
+                tr!("validation accuracy"),
+                tr!("secs"),
+                tr!("tokens/s"),
             ]
             .map(str::to_owned),
         );
@@ -45,9 +45,9 @@ impl SweepResults {
         };
         let has_written = self.rows.iter().any(|row| of_validation(row).is_some());
         if has_written {
-            columns.extend(["ended", "extracted"].map(str::to_owned));
+            columns.extend([tr!("ended"), tr!("extracted")].map(str::to_owned));
         }
-        let mut table = Table::new(format!("{}, every run", self.name), columns);
+        let mut table = Table::new(tr!("{}, every run", self.name), columns);
         for row in &self.rows {
             let run = row.facts.run.as_ref();
             let best = run.and_then(|run| run.best);
@@ -67,7 +67,7 @@ impl SweepResults {
             table.push(cells);
         }
         table.notes.push(
-            "Accuracies are of the tuned model on the validation split, with 95% intervals (Wilson)."
+            tr!("Accuracies are of the tuned model on the validation split, with 95% intervals (Wilson).")
                 .into(),
         );
         table
@@ -76,21 +76,21 @@ impl SweepResults {
     /// How validation loss and accuracy go with each field, part by part.
     pub fn importance_table(&self, plan: &SweepPlan) -> Table {
         let columns = [
-            "part",
-            "metric",
-            "field",
-            "rank correlation",
-            "rank ratio",
-            "runs",
+            tr!("part"),
+            tr!("metric"),
+            tr!("field"),
+            tr!("rank correlation"),
+            tr!("rank ratio"),
+            tr!("runs"),
         ];
-        let mut table = Table::new(format!("{}, importance of fields", self.name), columns);
+        let mut table = Table::new(tr!("{}, importance of fields", self.name), columns);
         let digits = |value: Option<f64>| value.map_or(Cell::Empty, |value| Cell::number(value, 2));
         for (part, name) in self.parts.iter().enumerate() {
             for metric in [Metric::Accuracy, Metric::ValidationLoss] {
                 for (field, found) in self.importance(plan, part, metric) {
                     table.push([
                         Cell::text(name),
-                        Cell::text(metric.words()),
+                        Cell::text(language::text(metric.words())),
                         Cell::text(field),
                         digits(found.rank_correlation),
                         digits(found.rank_ratio),
@@ -100,20 +100,23 @@ impl SweepResults {
             }
         }
         table.notes.push(
-            "Rank correlation is Spearman's. The rank ratio is the correlation ratio of the \
-             ranks, adjusted for the number of values, 0 to 1; it also sees a best value in the middle. Neither is a fitted \
-             importance such as fANOVA's: fields that vary together share the credit."
+            tr!("Rank correlation is Spearman's. The rank ratio is the correlation ratio of the ranks, adjusted for the number of values, 0 to 1; it also sees a best value in the middle. Neither is a fitted importance such as fANOVA's: fields that vary together share the credit.")
                 .into(),
         );
         table
     }
 
     /// Writes every table in every format and the data of parallel coordinates
-    /// below `folder`; the files.
+    /// below `folder`, in English, whatever language the process speaks that happens to
+    /// run the sweep; the files.
     ///
     /// # Errors
     /// [`crate::error::Error::Io`] if a file cannot be written.
     pub fn write(&self, plan: &SweepPlan, folder: &Path) -> Result<Vec<PathBuf>> {
+        in_english(|| self.write_tables(plan, folder))
+    }
+
+    fn write_tables(&self, plan: &SweepPlan, folder: &Path) -> Result<Vec<PathBuf>> {
         let tables = [
             ("runs", self.runs_table(true)),
             ("settings", self.settings_table()),
@@ -179,19 +182,22 @@ pub(super) fn english_name(field: &str) -> String {
 pub fn headline(results: &SweepResults) -> Vec<String> {
     let line = |best: &Best| {
         let row = &results.rows[best.idx];
-        let part = match results.parts.len() {
-            1 => String::new(),
-            _ => format!(" of {}", results.parts[best.part]),
+        let so_far = if best.is_settled { "" } else { tr!(" so far") };
+        let settings = results.settings_words(row);
+        let mut line = match &results.parts[..] {
+            [_] => tr!("Best{so_far}: {settings}", so_far, settings),
+            parts => {
+                let part = &parts[best.part];
+                tr!("Best of {part}{so_far}: {settings}", part, so_far, settings)
+            }
         };
-        let so_far = if best.is_settled { "" } else { " so far" };
-        let mut line = format!("Best{part}{so_far}: {}", results.settings_words(row));
         if let Some(loss) = row.facts.validation_loss() {
-            line += &format!(", validation loss {loss:.4}");
+            line += &tr!(", validation loss {loss}", loss = format_args!("{loss:.4}"));
         }
         if let Some(summary) = &best.test
             && let Some(score) = summary.scores.first()
         {
-            line += &format!(", on the test split {}", score_cell(summary, score));
+            line += &tr!(", on the test split {}", score_cell(summary, score));
         }
         line
     };
@@ -245,10 +251,10 @@ pub(super) fn score_cell(summary: &EvaluationSummary, score: &Score) -> Cell {
 
 fn status(state: &TaskState) -> String {
     match state {
-        TaskState::Diverged { step, .. } => format!("diverged at step {step}"),
-        TaskState::Dropped { step } => format!("dropped at step {step}"),
-        TaskState::Failed(reason) => format!("failed, {reason}"),
-        other => other.word().to_owned(),
+        TaskState::Diverged { step, .. } => tr!("diverged at step {step}", step),
+        TaskState::Dropped { step } => tr!("dropped at step {step}", step),
+        TaskState::Failed(reason) => tr!("failed, {reason}", reason),
+        other => language::text(other.word()).to_owned(),
     }
 }
 
@@ -259,10 +265,15 @@ impl SweepResults {
             .filter(|idx| self.fields[*idx] != SEED)
             .collect();
         let columns = self.columns(true);
-        let mut names = vec!["part".to_owned()];
+        let mut names = vec![tr!("part").to_owned()];
         names.extend(fields.iter().map(|idx| columns[*idx].clone()));
-        names.extend(["runs", "validation loss", "validation accuracy"].map(str::to_owned));
-        let mut table = Table::new(format!("{}, means over seeds", self.name), names);
+        let means = [
+            tr!("runs"),
+            tr!("validation loss"),
+            tr!("validation accuracy"),
+        ];
+        names.extend(means.map(str::to_owned));
+        let mut table = Table::new(tr!("{}, means over seeds", self.name), names);
         for group in self.settings() {
             let finished = |metric: Metric| -> Vec<f64> {
                 let done = group
@@ -280,8 +291,7 @@ impl SweepResults {
             table.push(cells);
         }
         table.notes.push(
-            "Intervals are those of the mean over seeds (Student's t): they hold the spread \
-             between seeds and not that of the items."
+            tr!("Intervals are those of the mean over seeds (Student's t): they hold the spread between seeds and not that of the items.")
                 .into(),
         );
         table

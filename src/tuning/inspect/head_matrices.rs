@@ -90,16 +90,16 @@ impl MatrixKind {
         }
     }
 
-    /// What its rows and columns are.
+    /// What its rows and columns are, to be translated where it is shown.
     pub fn axes(self) -> [&'static str; 2] {
         match self {
-            Self::S0 => ["value channel", "key channel"],
-            Self::Z => ["value channel", "feature"],
-            Self::Lifted => ["lifted channel", "feature"],
-            Self::R => ["feature", "feature"],
-            Self::A => ["rank", "input"],
-            Self::B => ["output", "rank"],
-            Self::Product => ["output", "input"],
+            Self::S0 => [mark!("value channel"), mark!("key channel")],
+            Self::Z => [mark!("value channel"), mark!("feature")],
+            Self::Lifted => [mark!("lifted channel"), mark!("feature")],
+            Self::R => [mark!("feature"), mark!("feature")],
+            Self::A => [mark!("rank"), mark!("input")],
+            Self::B => [mark!("output"), mark!("rank")],
+            Self::Product => [mark!("output"), mark!("input")],
         }
     }
 
@@ -126,7 +126,7 @@ impl MatrixKind {
         };
         for (name, idx, n) in [("layer", layer, n_layer), (across, head, n_across)] {
             if idx >= n {
-                let reason = format!("must be 0 to {}, is {idx}", n.saturating_sub(1));
+                let reason = tr!("must be 0 to {}, is {idx}", n.saturating_sub(1), idx);
                 return Err(Error::spec(name, reason));
             }
         }

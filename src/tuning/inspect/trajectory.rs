@@ -171,14 +171,15 @@ fn check(model: &Model, tokens: &[u32], place: Place) -> Result<()> {
         ("head", place.head, config.n_head),
     ] {
         if idx >= n {
-            let reason = format!("must be 0 to {}, is {idx}", n - 1);
+            let reason = tr!("must be 0 to {}, is {idx}", n - 1, idx);
             return Err(Error::spec(name, reason));
         }
     }
     if tokens.len() > MAX_TOKENS {
-        let reason = format!(
+        let reason = tr!(
             "has {} tokens; the states of at most {MAX_TOKENS} are kept, shorten it",
-            tokens.len()
+            tokens.len(),
+            MAX_TOKENS
         );
         return Err(Error::spec("text", reason));
     }
@@ -187,9 +188,10 @@ fn check(model: &Model, tokens: &[u32], place: Place) -> Result<()> {
         .find(|token| **token as usize >= config.vocab_size);
     match unknown {
         Some(token) => {
-            let reason = format!(
+            let reason = tr!(
                 "has the token {token}, the model only {}",
-                config.vocab_size
+                config.vocab_size,
+                token
             );
             Err(Error::spec("vocabulary", reason))
         }

@@ -337,7 +337,7 @@ impl Lift {
     /// # Errors
     /// [`Error::Spec`] if they are of another run.
     pub fn restore(&mut self, values: &LiftValues, moments: &[MomentValues]) -> Result<()> {
-        let refuse = || Error::spec("checkpoint", "has another lifted state than this run");
+        let refuse = || Error::spec("checkpoint", tr!("has another lifted state than this run"));
         let [n_layer, n_head, head_size, m] = self.weights.value.dims();
         let fits = values.has_right_sizes()
             && values.layers == self.layers

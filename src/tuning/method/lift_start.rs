@@ -39,14 +39,15 @@ impl LiftStart {
         let config = model.config();
         let m = lifting.features.upscaled_size;
         if m < config.head_size {
-            let reason = format!(
+            let reason = tr!(
                 "must be at least the model's head size, {}, is {m}",
-                config.head_size
+                config.head_size,
+                m
             );
             return Err(Error::spec("method.features.upscaled_size", reason));
         }
         if examples.is_empty() {
-            let reason = "has no training example to take support vectors from";
+            let reason = tr!("has no training example to take support vectors from");
             return Err(Error::spec("data", reason));
         }
         let layers = lifting.layers.chosen(config.n_layer)?;

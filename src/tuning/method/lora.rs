@@ -116,11 +116,11 @@ impl Lora {
     ) -> Result<Self> {
         let targets = spec.targets.chosen();
         if targets.is_empty() {
-            let reason = "has no matrix; choose at least one";
+            let reason = tr!("has no matrix; choose at least one");
             return Err(Error::spec("method.targets", reason));
         }
         if spec.rank == 0 {
-            return Err(Error::spec("method.rank", "must be at least 1, is 0"));
+            return Err(Error::spec("method.rank", tr!("must be at least 1, is 0")));
         }
         if !(0.0..1.0).contains(&spec.dropout) {
             let reason = tr!("must be 0 to below 1, is {}", spec.dropout);
@@ -278,7 +278,7 @@ impl Lora {
             && targets(values) == own
             && moments.len() == 2 * own.len();
         if !fits {
-            let reason = "has other adapters than this run";
+            let reason = tr!("has other adapters than this run");
             return Err(Error::spec("checkpoint", reason));
         }
         let pairs = values.factors.iter().zip(moments.chunks_exact(2));
@@ -289,7 +289,7 @@ impl Lora {
             ] {
                 let (shape, device) = (x.value.dims(), x.value.device());
                 if values.len() != shape.iter().product::<usize>() {
-                    let reason = "has adapters of another size than this run";
+                    let reason = tr!("has adapters of another size than this run");
                     return Err(Error::spec("checkpoint", reason));
                 }
                 let data = TensorData::new(values.clone(), shape);

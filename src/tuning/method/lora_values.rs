@@ -126,9 +126,10 @@ impl LoraValues {
     pub fn check_fits(&self, model: &ModelConfig) -> Result<()> {
         let last = self.layers.last().copied().unwrap_or(0);
         if last >= model.n_layer {
-            let reason = format!(
+            let reason = tr!(
                 "has adapters up to layer {last}, the model has {} layers",
-                model.n_layer
+                model.n_layer,
+                last
             );
             return Err(Error::spec("lora", reason));
         }
@@ -137,11 +138,13 @@ impl LoraValues {
             None => Ok(()),
             Some(of) => {
                 let [n_out, n_in] = of.target.dims(model);
-                let reason = format!(
+                let reason = tr!(
                     "has an adapter for {} of {} x {}, the model has {n_out} x {n_in}",
                     of.target.module(),
                     of.n_out,
-                    of.n_in
+                    of.n_in,
+                    n_out,
+                    n_in
                 );
                 Err(Error::spec("lora", reason))
             }

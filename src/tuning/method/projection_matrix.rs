@@ -28,7 +28,11 @@ impl ProjectionMatrix {
     /// [`Error::Spec`] where M is below N, so that no such rows exist.
     pub fn new(head_size: usize, upscaled_size: usize, seed: u64) -> Result<Self> {
         if upscaled_size < head_size {
-            let reason = format!("must be at least the head size, {head_size}, is {upscaled_size}");
+            let reason = tr!(
+                "must be at least the head size, {head_size}, is {upscaled_size}",
+                head_size,
+                upscaled_size
+            );
             return Err(Error::spec("method.features.upscaled_size", reason));
         }
         let mut random = SplitMix64::new(seed ^ STREAM);

@@ -141,7 +141,7 @@ impl Layer<'_> {
             let nearest = products.argmax(2).into_data();
             let nearest: Vec<usize> = nearest.iter::<i64>().map(|idx| idx as usize).collect();
             if nearest.len() != n_head * n_points {
-                return Err(Error::Device("k-means could not be read back".into()));
+                return Err(Error::Device(tr!("k-means could not be read back").into()));
             }
             for (head, centres) in centres.iter_mut().enumerate() {
                 self.move_centres(head, centres, &nearest[head * n_points..][..n_points]);

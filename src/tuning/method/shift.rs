@@ -76,7 +76,7 @@ impl Shifts {
     /// [`Error::Spec`] if they are of another run.
     pub fn restore(&mut self, values: Vec<Tensor<2>>, moments: &[MomentValues]) -> Result<()> {
         let [moments] = moments else {
-            let reason = "has no moments of the token shifts, which this run trains";
+            let reason = tr!("has no moments of the token shifts, which this run trains");
             return Err(Error::spec("checkpoint", reason));
         };
         let values = stacked(values);

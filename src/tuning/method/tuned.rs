@@ -107,8 +107,9 @@ impl Tuned {
         check_fits(&self.state, model)?;
         let has_more = self.lift.is_some() || self.lora.is_some() || self.state.shifts.is_some();
         if model.architecture != Architecture::Rwkv7 && has_more {
-            let reason = format!(
-                "has a lifted branch, adapters or token shifts, which Gosling has for RWKV-7 alone; the model is {}",
+            let reason = tr!(
+                "has a lifted branch, adapters or token shifts, which Gosling has for RWKV-7 \
+                 alone; the model is {}",
                 model.architecture.name()
             );
             return Err(Error::spec("state", reason));
@@ -126,9 +127,14 @@ impl Tuned {
         if fits {
             return Ok(());
         }
-        let reason = format!(
+        let reason = tr!(
             "has {} heads of {} up to layer {last}, the model {} heads of {} in {} layers",
-            lift.n_head, lift.head_size, model.n_head, model.head_size, model.n_layer
+            lift.n_head,
+            lift.head_size,
+            model.n_head,
+            model.head_size,
+            model.n_layer,
+            last
         );
         Err(Error::spec("lift", reason))
     }

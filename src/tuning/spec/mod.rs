@@ -157,9 +157,10 @@ impl Layers {
             Self::All => Ok((0..n_layer).collect()),
             Self::Only(layers) => {
                 if let Some(layer) = layers.iter().find(|layer| **layer >= n_layer) {
-                    let reason = format!(
+                    let reason = tr!(
                         "has layer {layer}; the model has layers 0 to {}",
-                        n_layer - 1
+                        n_layer - 1,
+                        layer
                     );
                     return Err(Error::spec("method.layers", reason));
                 }

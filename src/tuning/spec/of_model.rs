@@ -15,13 +15,15 @@ impl Method {
         }
         let needs = match self {
             Self::Base | Self::Standard(_) if self.shift_rate().is_none() => return Ok(()),
-            Self::Base | Self::Standard(_) => "the token shifts of RWKV-7",
-            Self::Lifted(_) | Self::PaperLiteral(_) => "the receptance of RWKV-7",
-            Self::Lora(_) => "the matrices of RWKV-7",
+            Self::Base | Self::Standard(_) => tr!("the token shifts of RWKV-7"),
+            Self::Lifted(_) | Self::PaperLiteral(_) => tr!("the receptance of RWKV-7"),
+            Self::Lora(_) => tr!("the matrices of RWKV-7"),
         };
-        let reason = format!(
-            "is made for {needs}, and the model is {}; choose Standard, which tunes S_0 alone",
-            model.architecture.name()
+        let reason = tr!(
+            "is made for {needs}, and the model is {}; choose Standard, which tunes S_0 \
+             alone",
+            model.architecture.name(),
+            needs
         );
         Err(Error::spec("method", reason))
     }

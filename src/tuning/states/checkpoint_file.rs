@@ -21,6 +21,7 @@ use super::shift_file::{read_shifts_into, shift_values};
 use super::state_file::TunedState;
 use crate::atomic::{sha256_hex, write_atomic};
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::model::checkpoint::Checkpoint;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::train::parameter::MomentValues;
@@ -76,7 +77,7 @@ struct Header {
 /// [`Error::Io`] if it cannot be written.
 pub fn write_checkpoint(path: impl AsRef<Path>, checkpoint: &TrainerCheckpoint) -> Result<()> {
     let path = path.as_ref();
-    let refuse = |reason: String| Error::input(path, "checkpoint", reason);
+    let refuse = |reason: String| Error::input(path, tr!("checkpoint"), reason);
     let state = &checkpoint.tuned.state;
     let header = Header {
         step: checkpoint.step,
@@ -130,23 +131,26 @@ pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
         let missing = || {
             Error::input(
                 path,
-                "metadata",
-                format!("has no `{key}`; this is not the checkpoint of a run"),
+                tr!("metadata"),
+                tr!("has no `{key}`; this is not the checkpoint of a run", key),
             )
         };
         file.metadata().get(key).cloned().ok_or_else(missing)
     };
     if metadata("format")? != FORMAT {
-        let reason = format!("format is not `{FORMAT}`; this is not the checkpoint of a run");
-        return Err(Error::input(path, "metadata", reason));
+        let reason = tr!(
+            "format is not `{FORMAT}`; this is not the checkpoint of a run",
+            FORMAT
+        );
+        return Err(Error::input(path, tr!("metadata"), reason));
     }
     let text = metadata("header")?;
     let header: Header = serde_json::from_str(&text)
-        .map_err(|error| Error::input(path, "metadata, header", error.to_string()))?;
+        .map_err(|error| Error::input(path, tr!("metadata, header"), json_words(&error)))?;
     let values = |name: &str| {
-        let view = file
-            .tensor(name)
-            .ok_or_else(|| Error::input(path, name, "is missing; the checkpoint is damaged"))?;
+        let view = file.tensor(name).ok_or_else(|| {
+            Error::input(path, name, tr!("is missing; the checkpoint is damaged"))
+        })?;
         Ok(view.to_f32())
     };
     let checkpoint = TrainerCheckpoint {
@@ -168,7 +172,7 @@ pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
         extra: header.extra,
     };
     if metadata("sha256")? != checksum(&text, &tensors(&checkpoint)) {
-        let reason = "does not match the contents; the file is damaged";
+        let reason = tr!("does not match the contents; the file is damaged");
         return Err(Error::input(path, "sha256", reason));
     }
     Ok(checkpoint)
@@ -206,7 +210,7 @@ fn read_state(
         let name = format!("{prefix}.{layer}");
         let values = values(&name)?;
         if Some(values.len()) != n_values {
-            let reason = format!(
+            let reason = tr!(
                 "has {} numbers, which does not fit the header",
                 values.len()
             );

@@ -79,11 +79,11 @@ impl StoredState {
         let path = &locate_state(path).unwrap_or_else(|_| path.to_path_buf());
         if is_raw(path)? {
             if model.architecture != Architecture::Rwkv7 {
-                let reason = format!(
+                let reason = tr!(
                     "is a state of rwkv.cpp, which runs RWKV-7; the model is {}",
                     model.architecture.name()
                 );
-                return Err(Error::input(path, "file", reason));
+                return Err(Error::input(path, tr!("file"), reason));
             }
             let as_stored = read_raw(path, model)?;
             let beside = read_sidecar(path)?;
@@ -97,9 +97,11 @@ impl StoredState {
         }
         let file = Checkpoint::open(path)?;
         if is_bundle(&file) {
-            let reason =
-                "is a lifted state or a LoRA run of Gosling; use it as it is, --state takes it";
-            return Err(Error::input(path, "file", reason));
+            let reason = tr!(
+                "is a lifted state or a LoRA run of Gosling; use it as it is, --state takes \
+                 it"
+            );
+            return Err(Error::input(path, tr!("file"), reason));
         }
         let declared = declared_orientation(&file, told)?;
         let (as_stored, mut metadata) = state_as_stored(&file)?;

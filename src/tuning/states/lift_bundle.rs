@@ -32,6 +32,7 @@ use super::state_file::{
 };
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::Checkpoint;
 use crate::tuning::method::tuned::Tuned;
@@ -89,11 +90,11 @@ pub fn write_bundle(
     metadata: &Metadata,
 ) -> Result<ExportReport> {
     let path = path.as_ref();
-    let refuse = |reason: String| Error::input(path, "tuned parts", reason);
+    let refuse = |reason: String| Error::input(path, tr!("tuned parts"), reason);
     let Tuned { state, lift, lora } = tuned;
     let (format, note) = match (lift, lora) {
         (None, None) => {
-            let reason = "there are none beside S_0, which has a file of its own";
+            let reason = tr!("there are none beside S_0, which has a file of its own");
             return Err(refuse(reason.into()));
         }
         (_, None) => (FORMAT, ONLY_S0_NOTE),
@@ -130,7 +131,7 @@ pub fn write_bundle(
     let (read, _) = read_bundle(path)?;
     if read != *tuned {
         return Err(refuse(
-            "differs from what was written when it is read back".into(),
+            tr!("differs from what was written when it is read back").into(),
         ));
     }
     Ok(ExportReport {
@@ -156,14 +157,14 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
     let path = file.file();
     let text = |key: &str| file.metadata().get(key).cloned();
     if !is_bundle(file) {
-        let reason = "format is not that of a lifted state or of adapters of Gosling";
-        return Err(Error::input(path, "metadata", reason));
+        let reason = tr!("format is not that of a lifted state or of adapters of Gosling");
+        return Err(Error::input(path, tr!("metadata"), reason));
     }
     let header = text("header").unwrap_or_default();
     let header: Header = serde_json::from_str(&header)
-        .map_err(|error| Error::input(path, "metadata, header", error.to_string()))?;
+        .map_err(|error| Error::input(path, tr!("metadata, header"), json_words(&error)))?;
     let values = |name: &str| {
-        let missing = || Error::input(path, name, "is missing; the file is damaged");
+        let missing = || Error::input(path, name, tr!("is missing; the file is damaged"));
         Ok(file.tensor(name).ok_or_else(missing)?.to_f32())
     };
     let n_values = [header.n_head, header.head_size, header.head_size];
@@ -175,7 +176,7 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
         let name = format!("state.{layer}");
         let values = values(&name)?;
         if Some(values.len()) != n_values || values.iter().any(|x| !x.is_finite()) {
-            let reason = "has the wrong size, or numbers that are not finite";
+            let reason = tr!("has the wrong size, or numbers that are not finite");
             return Err(Error::input(path, name, reason));
         }
         layers.push(values);
@@ -269,7 +270,7 @@ pub fn exportable(
     alpha: f32,
 ) -> Result<Exportable> {
     if !alpha.is_finite() {
-        let reason = format!("must be a number, is {alpha}");
+        let reason = tr!("must be a number, is {alpha}", alpha);
         return Err(Error::spec("alpha", reason));
     }
     let path = path.as_ref();
@@ -310,7 +311,10 @@ fn check_finite(path: &Path, tuned: &Tuned) -> Result<()> {
     let shifts = shift_values("shift", &tuned.state);
     for (name, _, values) in beside(tuned).into_iter().chain(shifts) {
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-            let reason = format!("has the number {value}; the run that made it diverged");
+            let reason = tr!(
+                "has the number {value}; the run that made it diverged",
+                value
+            );
             return Err(Error::input(path, name, reason));
         }
     }

@@ -71,7 +71,7 @@ impl LiftHeader {
             projection_seed: self.projection_seed,
         };
         if !lift.has_right_sizes() {
-            let reason = "tensors do not have the sizes that the header says";
+            let reason = tr!("tensors do not have the sizes that the header says");
             return Err(Error::input(path, prefix, reason));
         }
         Ok(lift)

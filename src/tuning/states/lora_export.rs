@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::state_file::ExportReport;
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::model::adapter::AdapterTarget;
 use crate::model::checkpoint::torch_writer::{PthTensor, write_archive};
 use crate::model::checkpoint::{Checkpoint, TensorDType};
@@ -197,7 +198,7 @@ pub fn write_peft(
         use_rslora: false,
         use_dora: false,
     };
-    let refuse = |reason: String| Error::input(folder, "adapters", reason);
+    let refuse = |reason: String| Error::input(folder, tr!("adapters"), reason);
     let tensors = tensors(
         lora,
         names,
@@ -230,9 +231,9 @@ pub fn read_peft(folder: &Path) -> Result<LoraValues> {
     let text = std::fs::read_to_string(&config_file)
         .map_err(|source| Error::io("read", &config_file, source))?;
     let config: PeftConfig = serde_json::from_str(&text)
-        .map_err(|error| Error::input(&config_file, "json", error.to_string()))?;
+        .map_err(|error| Error::input(&config_file, "json", json_words(&error)))?;
     if config.peft_type != "LORA" || config.use_rslora || config.use_dora || config.fan_in_fan_out {
-        let reason = "is not plain LoRA; only that can be read";
+        let reason = tr!("is not plain LoRA; only that can be read");
         return Err(Error::input(&config_file, "peft_type", reason));
     }
     let file = Checkpoint::open(folder.join(PEFT_TENSORS))?;
@@ -246,7 +247,7 @@ pub fn read_peft(folder: &Path) -> Result<LoraValues> {
         Some((place.or_else(|| ModuleNames::Fla.place(name))?, is_b))
     })?;
     if lora.rank != config.r {
-        let reason = format!("is {}, the tensors have {}", config.r, lora.rank);
+        let reason = tr!("is {}, the tensors have {}", config.r, lora.rank);
         return Err(Error::input(&config_file, "r", reason));
     }
     Ok(lora)
@@ -273,8 +274,8 @@ pub fn write_merged(
         Some("pth" | "pt") => OfficialFormat::Pth,
         Some("safetensors") => OfficialFormat::Safetensors,
         _ => {
-            let reason = "must end in .pth or .safetensors, the formats of a model";
-            return Err(Error::input(path, "path", reason));
+            let reason = tr!("must end in .pth or .safetensors, the formats of a model");
+            return Err(Error::input(path, tr!("path"), reason));
         }
     };
     let added = |name: &str| {
@@ -299,14 +300,16 @@ fn collect(
             continue;
         };
         let [rows, columns] = tensor.shape[..] else {
-            return Err(Error::input(path, tensor.name, "is not a matrix"));
+            return Err(Error::input(path, tensor.name, tr!("is not a matrix")));
         };
         let rank = if is_b { columns } else { rows };
         found.insert((target as usize, layer, is_b), (tensor, rank));
     }
-    let refuse = |reason: &str| Error::input(path, "adapters", reason);
+    let refuse = |reason: &str| Error::input(path, tr!("adapters"), reason);
     let Some((_, first)) = found.values().next() else {
-        return Err(refuse("there are none; names end in lora_A and lora_B"));
+        return Err(refuse(tr!(
+            "there are none; names end in lora_A and lora_B"
+        )));
     };
     let rank = *first;
     let mut layers: Vec<usize> = found.keys().map(|(_, layer, _)| *layer).collect();
@@ -324,10 +327,12 @@ fn collect(
             let (Some((of_a, rank_a)), Some((of_b, rank_b))) =
                 (of(*layer, false), of(*layer, true))
             else {
-                return Err(refuse("not every layer has both factors of every matrix"));
+                return Err(refuse(tr!(
+                    "not every layer has both factors of every matrix"
+                )));
             };
             if *rank_a != rank || *rank_b != rank {
-                return Err(refuse("ranks differ, which is not supported"));
+                return Err(refuse(tr!("ranks differ, which is not supported")));
             }
             a.extend(of_a.to_f32());
             b.extend(of_b.to_f32());
@@ -349,9 +354,9 @@ fn collect(
     };
     match lora.has_right_sizes() && alpha.is_finite() {
         true => Ok(lora),
-        false => Err(refuse(
-            "factors of one matrix differ in size between layers",
-        )),
+        false => Err(refuse(tr!(
+            "factors of one matrix differ in size between layers"
+        ))),
     }
 }
 
@@ -359,16 +364,17 @@ fn compare(written: &LoraValues, read: LoraValues, path: &Path) -> Result<()> {
     match *written == read {
         true => Ok(()),
         false => {
-            let reason = "differ from what was written when they are read back; write them again";
-            Err(Error::input(path, "adapters", reason))
+            let reason =
+                tr!("differ from what was written when they are read back; write them again");
+            Err(Error::input(path, tr!("adapters"), reason))
         }
     }
 }
 
 fn check_free(path: &Path, overwrite: bool) -> Result<()> {
     if path.exists() && !overwrite {
-        let reason = "exists already; choose another name or overwrite it (--force)";
-        return Err(Error::input(path, "path", reason));
+        let reason = tr!("exists already; choose another name or overwrite it (--force)");
+        return Err(Error::input(path, tr!("path"), reason));
     }
     Ok(())
 }

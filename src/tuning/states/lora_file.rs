@@ -58,7 +58,7 @@ impl LoraHeader {
         let factors = self.targets.into_iter().map(|of| {
             let TargetHeader { name, n_out, n_in } = of;
             let Some(target) = AdapterTarget::by_module(&name) else {
-                let reason = "is not a matrix that can have an adapter";
+                let reason = tr!("is not a matrix that can have an adapter");
                 return Err(Error::input(path, name, reason));
             };
             Ok(LoraFactors {
@@ -76,7 +76,7 @@ impl LoraHeader {
             alpha: self.alpha,
         };
         if !lora.has_right_sizes() || !lora.alpha.is_finite() {
-            let reason = "tensors do not have the sizes that the header says";
+            let reason = tr!("tensors do not have the sizes that the header says");
             return Err(Error::input(path, prefix, reason));
         }
         Ok(lora)

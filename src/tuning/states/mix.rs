@@ -220,7 +220,7 @@ fn check_alike(first: &Path, a: &TunedState, file: &Path, b: &TunedState) -> Res
         first.display(),
         words(a)
     );
-    Err(Error::input(file, "state", reason))
+    Err(Error::input(file, tr!("state"), reason))
 }
 
 /// Keeps what both say alike.
@@ -238,7 +238,7 @@ fn agree(
             "was tuned for other weights than {}; states of one model can be mixed",
             first.display()
         );
-        return Err(Error::input(file, "base model", reason));
+        return Err(Error::input(file, tr!("base model"), reason));
     }
     let mut differ = |what: &str| {
         notes.push(tr!(

@@ -38,7 +38,7 @@ pub(super) fn read_shifts_into(
         let name = format!("{prefix}.{layer}");
         let values = values(&name)?;
         if values.len() != state.n_shifts_per_layer() {
-            return Err(Error::input(path, name, "has the wrong size"));
+            return Err(Error::input(path, name, tr!("has the wrong size")));
         }
         layers.push(values);
     }

@@ -25,6 +25,7 @@ use super::shift_file::{read_shifts_into, shift_values};
 use super::state_file::{Metadata, TunedState};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::model::checkpoint::Checkpoint;
 use crate::tuning::method::tuned::Tuned;
 
@@ -80,7 +81,7 @@ pub fn write_snapshot_of(
     metadata: &Metadata,
 ) -> Result<()> {
     let path = path.as_ref();
-    let refuse = |reason: String| Error::input(path, "snapshot", reason);
+    let refuse = |reason: String| Error::input(path, tr!("snapshot"), reason);
     let Snapshot { step, tuned } = snapshot;
     let state = &tuned.state;
     let header = Header {
@@ -169,14 +170,14 @@ pub fn read_snapshot(path: impl AsRef<Path>) -> Result<Snapshot> {
 pub fn snapshot_in(file: &Checkpoint) -> Result<Snapshot> {
     let path = file.file();
     if !is_snapshot(file) {
-        let reason = "format is not that of a snapshot of Gosling";
-        return Err(Error::input(path, "metadata", reason));
+        let reason = tr!("format is not that of a snapshot of Gosling");
+        return Err(Error::input(path, tr!("metadata"), reason));
     }
     let text = file.metadata().get("header").cloned().unwrap_or_default();
     let header: Header = serde_json::from_str(&text)
-        .map_err(|error| Error::input(path, "metadata, header", error.to_string()))?;
+        .map_err(|error| Error::input(path, tr!("metadata, header"), json_words(&error)))?;
     let values = |name: &str| {
-        let missing = || Error::input(path, name, "is missing; the file is damaged");
+        let missing = || Error::input(path, name, tr!("is missing; the file is damaged"));
         Ok(file.tensor(name).ok_or_else(missing)?.to_f32())
     };
     let sizes = [header.n_head, header.head_size, header.head_size];
@@ -186,7 +187,7 @@ pub fn snapshot_in(file: &Checkpoint) -> Result<Snapshot> {
         let values = values(&name)?;
         match Some(values.len()) == n_values {
             true => Ok(values),
-            false => Err(Error::input(path, name, "has the wrong size")),
+            false => Err(Error::input(path, name, tr!("has the wrong size"))),
         }
     };
     let layers = (0..header.n_layer).map(of_layer).collect::<Result<_>>()?;

@@ -135,6 +135,8 @@ impl TunedState {
     }
 }
 
+/// The file of a run's folder that holds its state, S_0.
+pub const STATE_FILE: &str = "state.safetensors";
 /// The file of a run's folder that holds all that a lifted run trained.
 pub const LIFTED_FILE: &str = "lifted.safetensors";
 /// The same of a LoRA run.
@@ -145,20 +147,19 @@ pub const LORA_FILE: &str = "lora.safetensors";
 /// # Errors
 /// [`Error::Input`] for a folder without one.
 pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
-    const NAME: &str = "state.safetensors";
     let path = path.as_ref();
     if !path.is_dir() {
         return Ok(path.to_path_buf());
     }
     // S_0 is a part of what a lifted run or a LoRA run has.
-    for name in [LIFTED_FILE, LORA_FILE, NAME, s0_meta::STATES] {
+    for name in [LIFTED_FILE, LORA_FILE, STATE_FILE, s0_meta::STATES] {
         let inside = path.join(name);
         if inside.is_file() {
             return Ok(inside);
         }
     }
     let reason = tr!("is not in the folder; a run that has finished has one");
-    Err(Error::input(path, NAME, reason))
+    Err(Error::input(path, STATE_FILE, reason))
 }
 
 /// Reads a tuned state, whichever program wrote it.
@@ -232,8 +233,14 @@ pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
     if of_state == of_model {
         return Ok(());
     }
-    let said =
-        |(n_layer, n_head, size)| format!("{n_layer} layers of {n_head} heads of {size}x{size}");
+    let said = |(n_layer, n_head, size): (usize, usize, usize)| {
+        tr!(
+            "{n_layer} layers of {n_head} heads of {size}x{size}",
+            n_layer,
+            n_head,
+            size
+        )
+    };
     Err(Error::spec(
         "state",
         tr!(
@@ -259,7 +266,13 @@ fn place_of(state: &TunedState, layer: usize, index: usize) -> String {
     let size = state.head_size;
     let (row, key) = (index / size, index % size);
     let (head, value) = (row / size, row % size);
-    format!("layer {layer}, head {head}, value {value}, key {key}")
+    tr!(
+        "layer {layer}, head {head}, value {value}, key {key}",
+        layer,
+        head,
+        value,
+        key
+    )
 }
 
 /// The same of the token shifts of `layer`, `n` numbers.
@@ -278,7 +291,7 @@ fn refuse_not_finite(file: &Path, (place, value): (String, f32)) -> Error {
     Error::input(
         file,
         place,
-        format!("is {value}; the run that made it diverged"),
+        tr!("is {value}; the run that made it diverged", value),
     )
 }
 

@@ -77,7 +77,7 @@ impl Parameter {
         let wanted: usize = shape.iter().product();
         let tensor = |values: &Vec<f32>| {
             if values.len() != wanted || value.dims() != shape {
-                let reason = format!("has {} numbers, this run {wanted}", values.len());
+                let reason = tr!("has {} numbers, this run {wanted}", values.len(), wanted);
                 return Err(Error::spec(field, reason));
             }
             let data = TensorData::new(values.clone(), shape);

@@ -1,19 +1,31 @@
 //! Accuracy against the tokens that it cost, on a logarithmic axis.
 
 use eframe::egui::{
-    Align2, FontId, Pos2, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2,
+    Align2, Color32, FontId, Pos2, Rect, Role, Sense, Shape, Stroke, Ui, Vec2, Visuals, WidgetInfo,
+    pos2, vec2,
 };
 
 use super::reading::ShownAdaptation;
-use super::tables::{figures_table, of_words};
+use super::tables::{figures_table, kind_words, of_words};
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::ui::shell::charts;
 use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{palette, run_colour};
 use crate::ui::widgets::controls::weak_small;
+use crate::ui::widgets::heatmap::axis_names;
 
-const LEFT: f32 = 40.0;
+const LEFT: f32 = 54.0;
 const BOTTOM: f32 = 34.0;
+/// Where the axis of shares has a line, and what stands at it.
+const QUARTERS: [(f64, &str); 5] = [
+    (0.0, "0"),
+    (0.25, "0.25"),
+    (0.5, "0.50"),
+    (0.75, "0.75"),
+    (1.0, "1"),
+];
+/// How far the names of the axes lie from the plot.
+const APART: Vec2 = vec2(52.0, 19.0);
 /// How near a point the pointer must be.
 const REACH: f32 = 10.0;
 
@@ -28,7 +40,11 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
     charts::leaves(ui, of, whole, || figures_table(shown));
     charts::menu(&response, of);
     response.widget_info(|| {
-        WidgetInfo::labeled(Role::Image, true, tr!("Accuracy against tokens a question"))
+        WidgetInfo::labeled(
+            Role::Image,
+            true,
+            tr!("Accuracy against tokens per question"),
+        )
     });
     let plot = Rect::from_min_max(rect.min + vec2(LEFT, 6.0), rect.max - vec2(10.0, BOTTOM));
     let colours = palette(ui.visuals());
@@ -73,17 +89,11 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
         )
     };
     let font = FontId::proportional(10.5);
-    for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
+    for (share, text) in QUARTERS {
         let y = place(1.0, share).y;
         painter.hline(plot.x_range(), y, (0.5, colours.border));
         let at = pos2(plot.left() - 6.0, y);
-        painter.text(
-            at,
-            Align2::RIGHT_CENTER,
-            format!("{share}"),
-            font.clone(),
-            colours.weak,
-        );
+        painter.text(at, Align2::RIGHT_CENTER, text, font.clone(), colours.weak);
     }
     for power in least as i32..=most as i32 {
         let x = place(10_f64.powi(power), 0.0).x;
@@ -92,9 +102,11 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
         let text = power_of_ten(power);
         painter.text(at, Align2::CENTER_CENTER, text, font.clone(), colours.weak);
     }
-    let at = pos2(plot.center().x, plot.bottom() + 25.0);
-    let text = tr!("forward-equivalent tokens a question");
-    painter.text(at, Align2::CENTER_CENTER, text, font.clone(), colours.weak);
+    let names = [
+        tr!("accuracy"),
+        tr!("forward-equivalent tokens per question"),
+    ];
+    axis_names(ui, plot, names, 10.5, APART);
     let own = run_colour(0, ui.visuals());
     let line: Vec<Pos2> = shown.scores.iter().map(|of| place(of[0], of[1])).collect();
     painter.add(Shape::line(line, Stroke::new(1.5, own)));
@@ -103,13 +115,7 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
     for outcome in &shown.outcomes {
         let share = outcome.accuracy().value();
         let at = place(outcome.tokens(), share);
-        let colour = match outcome.kind {
-            Kind::Adapted => own,
-            Kind::Base => colours.strong,
-            Kind::Baseline => run_colour(1, ui.visuals()),
-            Kind::Guide => run_colour(4, ui.visuals()),
-            Kind::Ceiling => colours.weak,
-        };
+        let colour = colour_of(outcome.kind, ui.visuals());
         let (low, high) = outcome.accuracy().interval95();
         let whisker = [place(outcome.tokens(), low), place(outcome.tokens(), high)];
         painter.line_segment(whisker, (1.0, colour.gamma_multiply(0.5)));
@@ -133,7 +139,7 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
     }
     if let Some((_, outcome)) = nearest {
         let text = tr!(
-            "{}\n{}\n{} tokens a question",
+            "{}\n{}\n{} tokens per question",
             outcome.name,
             outcome.accuracy(),
             format_args!("{:.0}", outcome.tokens())
@@ -142,20 +148,32 @@ pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
     }
 }
 
-/// What the marks mean.
-pub(super) fn legend_ui(ui: &mut Ui) {
+fn colour_of(kind: Kind, visuals: &Visuals) -> Color32 {
+    match kind {
+        Kind::Adapted => run_colour(0, visuals),
+        Kind::Base => palette(visuals).strong,
+        Kind::Baseline => run_colour(1, visuals),
+        Kind::Guide => run_colour(4, visuals),
+        Kind::Ceiling => palette(visuals).weak,
+    }
+}
+
+/// What the marks mean that are there.
+pub(super) fn legend_ui(ui: &mut Ui, shown: &ShownAdaptation) {
+    let kinds = [
+        Kind::Adapted,
+        Kind::Base,
+        Kind::Baseline,
+        Kind::Guide,
+        Kind::Ceiling,
+    ];
+    let is_there = |kind: &Kind| shown.outcomes.iter().any(|of| of.kind == *kind);
     ui.horizontal_wrapped(|ui| {
-        let colours = palette(ui.visuals());
-        for (name, colour) in [
-            (tr!("adapted"), run_colour(0, ui.visuals())),
-            (tr!("base"), colours.strong),
-            (tr!("without a step"), run_colour(1, ui.visuals())),
-            (tr!("guide"), run_colour(4, ui.visuals())),
-            (tr!("ceiling, no method"), colours.weak),
-        ] {
+        for kind in kinds.into_iter().filter(is_there) {
+            let colour = colour_of(kind, ui.visuals());
             let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
             ui.painter().circle_filled(dot.center(), 4.0, colour);
-            weak_small(ui, name);
+            weak_small(ui, kind_words(kind));
         }
     });
 }

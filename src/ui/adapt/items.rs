@@ -8,6 +8,7 @@ use super::reading::ShownAdaptation;
 use super::state::AdaptSettings;
 use crate::adapt::folder::ItemSeen;
 use crate::bench::written_answer;
+use crate::data::Benchmark;
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::controls::weak_small;
 
@@ -51,7 +52,7 @@ pub(super) fn items_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut Adap
                 .auto_shrink([false, false])
                 .show(ui, |ui| {
                     if let Some(item) = shown.items.get(settings.item) {
-                        item_ui(ui, item);
+                        item_ui(ui, item, shown.spec.task.benchmark);
                     }
                 });
         });
@@ -72,10 +73,25 @@ fn line_ui(ui: &mut Ui, idx: usize, item: &ItemSeen, settings: &mut AdaptSetting
     }
 }
 
-fn item_ui(ui: &mut Ui, item: &ItemSeen) {
-    let answer = |of: &Option<String>| of.clone().unwrap_or_else(|| tr!("none").into());
+/// An answer as the question has it: options by their letters.
+fn answer_words(answer: Option<&str>, benchmark: Benchmark) -> String {
+    let Some(answer) = answer else {
+        return tr!("none").into();
+    };
+    let option = match benchmark {
+        Benchmark::Gsm8k => None,
+        Benchmark::Arc | Benchmark::Mmlu | Benchmark::WinoGrande => answer.parse::<u8>().ok(),
+    };
+    match option {
+        Some(idx @ 0..26) => char::from(b'A' + idx).to_string(),
+        Some(_) | None => answer.to_owned(),
+    }
+}
+
+fn item_ui(ui: &mut Ui, item: &ItemSeen, benchmark: Benchmark) {
+    let answer = |of: &Option<String>| answer_words(of.as_deref(), benchmark);
     let right = if item.right {
-        tr!("right")
+        tr!("correct")
     } else {
         tr!("wrong")
     };
@@ -139,6 +155,15 @@ fn votes(answers: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_have_letters_and_written_answers_are_as_they_are() {
+        let words = |answer, benchmark| answer_words(answer, benchmark);
+        assert_eq!(words(Some("1"), Benchmark::Mmlu), "B");
+        assert_eq!(words(Some("1"), Benchmark::Gsm8k), "1");
+        assert_eq!(words(Some("99"), Benchmark::Arc), "99");
+        assert_eq!(words(None, Benchmark::Mmlu), "none");
+    }
 
     #[test]
     fn votes_are_told_with_the_most_frequent_first() {

@@ -11,6 +11,7 @@ use super::reading::ShownAdaptation;
 use super::state::AdaptSettings;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::spec::GuideSpec;
+use crate::format::with_first;
 use crate::ui::shell::charts;
 use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{GAP, palette};
@@ -18,7 +19,7 @@ use crate::ui::widgets::controls::{cut_label, from_right, group_title, weak_smal
 use crate::ui::widgets::numbers::p_value;
 
 /// Width of the numbers of a figure.
-const NUMBERS_WIDTH: f32 = 320.0;
+const NUMBERS_WIDTH: f32 = 300.0;
 
 /// Draws them.
 pub(super) fn results_ui(
@@ -34,7 +35,7 @@ pub(super) fn results_ui(
             ui.set_max_width(ui.available_width() - 12.0);
             title_ui(ui, shown);
             chart_ui(ui, shown, 210.0);
-            legend_ui(ui);
+            legend_ui(ui, shown);
             said_ui(ui, shown);
             ui.add_space(GAP);
             group_title(ui, tr!("Figures"));
@@ -92,7 +93,8 @@ fn said_ui(ui: &mut Ui, shown: &ShownAdaptation) {
         } else {
             colours.text
         };
-        ui.label(RichText::new(&verdict.sentence).color(colour));
+        let sentence = with_first(&verdict.sentence, char::to_uppercase);
+        ui.label(RichText::new(sentence).color(colour));
     }
     if let Some(GuideSpec::Simulated { .. }) = shown.spec.guide {
         let warning = palette(ui.visuals()).warning;
@@ -106,11 +108,11 @@ fn said_ui(ui: &mut Ui, shown: &ShownAdaptation) {
 
 fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
     let base = shown.outcomes.iter().find(|of| of.kind == Kind::Base);
-    let room = (ui.available_width() - NUMBERS_WIDTH).clamp(90.0, 250.0);
+    let room = (ui.available_width() - NUMBERS_WIDTH).clamp(90.0, 320.0);
     Grid::new("figures of an adaptation")
         .num_columns(6)
         .striped(true)
-        .spacing([14.0, 3.0])
+        .spacing([10.0, 3.0])
         .show(ui, |ui| {
             for heading in [
                 "",
@@ -131,12 +133,12 @@ fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
         });
 }
 
-/// What was spent, a question.
+/// What was spent, per question.
 fn spent(outcome: &Outcome) -> String {
     let n = outcome.right.len().max(1) as f64;
     let of = |tokens: u64| format!("{:.0}", tokens as f64 / n);
     tr!(
-        "Tokens a question: {} read or written, {} trained, which count three; {} of the guide, which are not counted. {} s in all",
+        "Tokens per question: {} read or written, {} trained, which count three; {} of the guide, which are not counted. {} s in all",
         of(outcome.cost.forward),
         of(outcome.cost.trained),
         of(outcome.cost.guide),

@@ -62,7 +62,8 @@ pub(super) fn setup_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView)
             ),
             |ui| {
                 let mut n = calls.unwrap_or(0);
-                let typed = ui.add(DragValue::new(&mut n).range(0..=100_000).speed(1.0));
+                let field = DragValue::new(&mut n).range(0..=100_000).speed(1.0);
+                let typed = ui.add(zero_is(field, tr!("all"), 0));
                 if typed.changed() {
                     *calls = (n > 0).then_some(n);
                 }
@@ -73,6 +74,19 @@ pub(super) fn setup_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView)
         draft.guide = None;
     }
     steps_ui(ui, draft);
+}
+
+/// A number of which 0 has a meaning of its own, that the user reads as a word.
+fn zero_is<'a>(field: DragValue<'a>, word: &'a str, digits: usize) -> DragValue<'a> {
+    field
+        .custom_formatter(move |number, _| match number.abs() > 0.0 {
+            true => format!("{number:.digits$}"),
+            false => word.to_owned(),
+        })
+        .custom_parser(move |text| match text.trim() {
+            text if text == word => Some(0.0),
+            text => text.parse().ok(),
+        })
 }
 
 fn questions_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
@@ -103,7 +117,8 @@ fn questions_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         tr!("The first so many of the split; 0 for all"),
         |ui| {
             let mut n = draft.task.limit.unwrap_or(0);
-            let typed = ui.add(DragValue::new(&mut n).range(0..=100_000).speed(1.0));
+            let field = DragValue::new(&mut n).range(0..=100_000).speed(1.0);
+            let typed = ui.add(zero_is(field, tr!("all"), 0));
             if typed.changed() {
                 draft.task.limit = (n > 0).then_some(n);
             }
@@ -346,7 +361,7 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
     } = draft;
     labelled(
         ui,
-        tr!("Rate"),
+        tr!("Learning rate"),
         tr!("Adam's, after the warm-up. Choose it on the validation split"),
         |ui| {
             ui.add(
@@ -377,7 +392,7 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         ),
         Mode::Shared | Mode::Pool => labelled(
             ui,
-            tr!("Questions a step"),
+            tr!("Questions per step"),
             tr!("Those whose mean a step follows"),
             |ui| ui.add(DragValue::new(&mut update.batch).range(1..=4096).speed(0.5)),
         ),
@@ -385,7 +400,7 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
     if objective.is_on_policy() {
         labelled(
             ui,
-            tr!("Answers a group"),
+            tr!("Answers per group"),
             tr!("Answers of one question that are compared with each other"),
             |ui| ui.add(DragValue::new(&mut update.group).range(1..=256).speed(0.2)),
         );
@@ -395,11 +410,10 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         tr!("Score every"),
         tr!("Steps between scores for the curve; 0 scores the end alone"),
         |ui| {
-            ui.add(
-                DragValue::new(&mut baselines.score_every)
-                    .range(0..=10_000)
-                    .speed(0.2),
-            )
+            let field = DragValue::new(&mut baselines.score_every)
+                .range(0..=10_000)
+                .speed(0.2);
+            ui.add(zero_is(field, tr!("the end"), 0))
         },
     );
     if *mode == Mode::Item {
@@ -413,10 +427,11 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
     labelled(
         ui,
         tr!("Tokens at most"),
-        tr!("Forward-equivalent tokens a question, after which a state stops; 0 for no limit"),
+        tr!("Forward-equivalent tokens per question, after which a state stops; 0 for no limit"),
         |ui| {
             let mut most = stops.budget_tokens.unwrap_or(0.0);
-            let typed = ui.add(DragValue::new(&mut most).range(0.0..=1e7).speed(10.0));
+            let field = DragValue::new(&mut most).range(0.0..=1e7).speed(10.0);
+            let typed = ui.add(zero_is(field, tr!("no limit"), 0));
             if typed.changed() {
                 stops.budget_tokens = (most > 0.0).then_some(most);
             }
@@ -431,7 +446,8 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         ),
         |ui| {
             let mut most = stops.max_drift.unwrap_or(0.0);
-            let typed = ui.add(DragValue::new(&mut most).range(0.0..=100.0).speed(0.01));
+            let field = DragValue::new(&mut most).range(0.0..=100.0).speed(0.01);
+            let typed = ui.add(zero_is(field, tr!("no limit"), 2));
             if typed.changed() {
                 stops.max_drift = (most > 0.0).then_some(most);
             }

@@ -3,7 +3,8 @@
 
 use super::reading::ShownAdaptation;
 use crate::adapt::adaptation::Point;
-use crate::adapt::outcome::{Kind, Outcome};
+use crate::adapt::outcome::Kind;
+use crate::language;
 use crate::report::{Cell, Table};
 
 /// Digits behind the point of what is seen of the steps.
@@ -30,14 +31,14 @@ pub(super) fn of_words(shown: &ShownAdaptation) -> String {
 
 /// Every figure: accuracy, cost, and what is right or wrong in place of the base.
 pub(super) fn figures_table(shown: &ShownAdaptation) -> Table {
-    let title = format!("Accuracy and cost, {}", of_words(shown));
+    let title = tr!("Accuracy and cost, {}", of_words(shown));
     let columns = [
-        "name",
-        "kind",
-        "accuracy",
-        "tokens a question",
-        "fixed",
-        "broken",
+        tr!("name"),
+        tr!("kind"),
+        tr!("accuracy"),
+        tr!("tokens per question"),
+        tr!("fixed"),
+        tr!("broken"),
         "p",
     ];
     let mut table = Table::new(title, columns);
@@ -54,7 +55,7 @@ pub(super) fn figures_table(shown: &ShownAdaptation) -> Table {
         };
         table.push([
             Cell::text(&outcome.name),
-            Cell::text(kind(outcome)),
+            Cell::text(kind_words(outcome.kind)),
             outcome.accuracy().into(),
             Cell::number(outcome.tokens(), 1),
             fixed,
@@ -63,18 +64,19 @@ pub(super) fn figures_table(shown: &ShownAdaptation) -> Table {
         ]);
     }
     table.notes.push(
-        "Shares of right answers with the 95% interval (Wilson); fixed and broken against the base, with McNemar's exact p.".into(),
+        tr!("Shares of correct answers with the 95% interval (Wilson); fixed and broken against the base, with McNemar's exact p.").into(),
     );
     table
 }
 
-fn kind(outcome: &Outcome) -> &'static str {
-    match outcome.kind {
-        Kind::Base => "base",
-        Kind::Adapted => "adapted",
-        Kind::Baseline => "without a step",
-        Kind::Guide => "guide",
-        Kind::Ceiling => "ceiling, no method",
+/// What a figure is of.
+pub(super) fn kind_words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Base => tr!("base"),
+        Kind::Adapted => tr!("adapted"),
+        Kind::Baseline => tr!("without a step"),
+        Kind::Guide => tr!("guide"),
+        Kind::Ceiling => tr!("ceiling, no method"),
     }
 }
 
@@ -87,9 +89,12 @@ pub(super) fn steps_table(shown: &ShownAdaptation, curves: &[Curve<'_>]) -> Tabl
     let points = &shown.points;
     let known = |of: &fn(&Point) -> Option<f64>| points.iter().any(|point| of(point).is_some());
     let curves: Vec<_> = curves.iter().filter(|(_, of)| known(of)).collect();
-    let names = curves.iter().map(|(name, _)| name.to_lowercase());
-    let title = format!("Steps of the adaptation, {}", of_words(shown));
-    let mut table = Table::new(title, ["step".to_owned()].into_iter().chain(names));
+    let names = curves
+        .iter()
+        .map(|(name, _)| language::text(name).to_lowercase());
+    let title = tr!("Steps of the adaptation, {}", of_words(shown));
+    let step = tr!("step").to_owned();
+    let mut table = Table::new(title, [step].into_iter().chain(names));
     for point in points {
         let numbers = curves.iter().map(|(_, of)| match of(point) {
             Some(value) => Cell::number(value, DIGITS),
@@ -105,6 +110,7 @@ pub(super) fn steps_table(shown: &ShownAdaptation, curves: &[Curve<'_>]) -> Tabl
 mod tests {
     use super::*;
     use crate::adapt::cost::Cost;
+    use crate::adapt::outcome::Outcome;
     use crate::adapt::spec::AdaptSpec;
 
     fn outcome(name: &str, kind: Kind, right: &[bool]) -> Outcome {

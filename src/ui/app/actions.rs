@@ -42,6 +42,9 @@ use crate::worker::memory::fitting::apply;
 impl App {
     /// Does what was asked for.
     pub fn apply(&mut self, action: Action, ctx: &Context) {
+        let Some(action) = self.ask_elsewhere(action) else {
+            return;
+        };
         let workspace = &mut self.workspace;
         match action {
             Action::Start => self.start(),

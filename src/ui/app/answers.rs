@@ -7,7 +7,6 @@ use super::App;
 use crate::data::{Template, fitting_template};
 use crate::error::Result;
 use crate::format::shown;
-use crate::language::in_english;
 use crate::persist::spec_file::print_commented_spec;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::runs::RunStore;
@@ -38,6 +37,7 @@ impl App {
             self.shell.shows_form = true;
         }
         self.data_preview.take_answers();
+        self.take_in_asked();
         self.export.take_answers();
         self.mix.take_answers();
         match self.models.take_answers() {
@@ -162,7 +162,7 @@ impl App {
                 let runs = self.export.take_runs(&self.workspace.store);
                 let svg = |metric| self.tune.svg(metric, &runs, &self.workspace);
                 let charts: Vec<Metric> = self.tune.layouts.now.metrics().collect();
-                let page = in_english(|| report(&runs, &charts, svg));
+                let page = report(&runs, &charts, svg);
                 let saved = tr!("Saved {}", shown(&path));
                 self.workspace
                     .start_quietly(move || page.write(&path).map(|()| Some(saved)));

@@ -1,5 +1,6 @@
 //! Where the panels stand in the window, and the views between them.
 
+use eframe::egui::containers::menu::MenuButton;
 use eframe::egui::{
     Align, Button, CentralPanel, Color32, FontId, Frame, Id, Layout, Margin, Panel, PointerButton,
     RichText, ScrollArea, Sense, Ui, vec2,
@@ -35,6 +36,7 @@ use crate::ui::shared::tab::Tab;
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::areas::Area;
 use crate::ui::shell::closing::Closing;
+use crate::ui::shell::docking::Dock;
 use crate::ui::shell::docking::tabs::{docked_ui, view_menu_ui};
 use crate::ui::shell::log_panel::log_panel_ui;
 use crate::ui::shell::look::look_ui;
@@ -315,7 +317,7 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
     ui.horizontal(|ui| {
         ui.label(RichText::new("Gosling").heading().strong());
         ui.add_space(14.0);
-        let (in_row, in_menu) = Tab::ALL.split_at(n_in_row(ui));
+        let (in_row, in_menu) = Tab::ALL.split_at(n_in_row(ui, &shell.dock));
         for &tab in in_row {
             let text = RichText::new(tab.name()).size(TAB_SIZE);
             let button = Button::selectable(shell.dock.shows(tab), text);
@@ -330,7 +332,11 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
             }
         }
         if !in_menu.is_empty() {
-            ui.menu_button(RichText::new(tr!("Views")).size(TAB_SIZE), |ui| {
+            // The view that is looked at is named, also where there is no room for it.
+            let shown = in_menu.iter().find(|tab| shell.dock.shows(**tab));
+            let text = shown.map_or(tr!("Views"), |tab| tab.name());
+            let button = Button::new(RichText::new(text).size(TAB_SIZE)).selected(shown.is_some());
+            MenuButton::from_button(button).ui(ui, |ui| {
                 for &tab in in_menu {
                     let is_shown = shell.dock.shows(tab);
                     let label = ui.selectable_label(is_shown, tab.name());
@@ -364,7 +370,7 @@ fn right_id() -> Id {
 
 /// How many views have a name of their own beside what stands at the right; the others
 /// are in a menu.
-fn n_in_row(ui: &Ui) -> usize {
+fn n_in_row(ui: &Ui, dock: &Dock) -> usize {
     let right: f32 = ui.data(|data| data.get_temp(right_id())).unwrap_or(340.0);
     let spacing = ui.spacing();
     let around = 2.0 * spacing.button_padding.x + spacing.item_spacing.x;
@@ -375,17 +381,23 @@ fn n_in_row(ui: &Ui) -> usize {
             .layout_no_wrap(text.to_owned(), font, Color32::WHITE);
         galley.size().x + around
     };
-    let mut room = ui.available_width() - right;
+    let room = ui.available_width() - right;
     let all: f32 = Tab::ALL.into_iter().map(|tab| width(tab.name())).sum();
     // Nothing follows the last one, and the room at the right is counted with the space
     // in front of it.
     if all - 2.0 * spacing.item_spacing.x <= room {
         return Tab::ALL.len();
     }
-    room -= width(tr!("Views"));
-    let fits = |tab: &Tab| {
-        room -= width(tab.name());
-        room >= 0.0
+    let fitting = |menu: &str| {
+        let mut room = room - width(menu);
+        let fits = |tab: &Tab| {
+            room -= width(tab.name());
+            room >= 0.0
+        };
+        Tab::ALL.into_iter().take_while(fits).count()
     };
-    Tab::ALL.into_iter().take_while(fits).count()
+    let n = fitting(tr!("Views"));
+    // The menu has the name of a view in it that is shown.
+    let shown = Tab::ALL[n..].iter().find(|tab| dock.shows(**tab));
+    shown.map_or(n, |tab| n.min(fitting(tab.name())))
 }

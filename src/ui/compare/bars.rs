@@ -1,23 +1,24 @@
 //! Bars of the accuracy of several runs: what was measured with them, and later.
 
-use eframe::egui::{RichText, Ui};
+use eframe::egui::Ui;
 
 use super::later::LaterBars;
+use crate::language::Bilingual;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{GAP, run_colour};
 use crate::ui::widgets::accuracy::group;
 use crate::ui::widgets::accuracy_bars::{BarGroup, accuracy_bars_ui};
-use crate::ui::widgets::controls::{cut_label, group_title};
+use crate::ui::widgets::controls::{group_title, weak_small};
 
 /// Bars of the runs that measured this benchmark.
 pub fn benchmark_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], selection: &Selection) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         group_title(ui, benchmark);
         let what =
             tr!("share of correct answers, with 95% intervals (Wilson) and the number of items");
-        cut_label(ui, RichText::new(what).small().weak()).on_hover_text(what);
+        weak_small(ui, what);
     });
     let groups: Vec<BarGroup> = runs
         .iter()
@@ -43,7 +44,7 @@ pub fn later_evaluations_ui(
         .iter()
         .map(|(id, bars)| BarGroup {
             colour: run_colour(selection.colour(id), ui.visuals()),
-            title: store.get(id).map(|run| run.title().to_owned()),
+            title: store.get(id).map(|run| Bilingual::name(run.title())),
             bars: bars.clone(),
         })
         .collect();

@@ -2,8 +2,8 @@
 //! that no other run beats.
 
 use eframe::egui::{
-    Align2, ComboBox, FontId, Id, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui, WidgetInfo,
-    pos2, vec2,
+    Align2, ComboBox, FontId, Id, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui, Vec2,
+    WidgetInfo, pos2, vec2,
 };
 
 use crate::protocol::event::EvaluationPhase;
@@ -17,11 +17,14 @@ use crate::ui::shell::theme::{GAP, palette, run_colour};
 use crate::ui::widgets::accuracy::headline;
 use crate::ui::widgets::accuracy_bars::number_of;
 use crate::ui::widgets::controls::{group_title, weak_small, within};
+use crate::ui::widgets::heatmap::axis_names;
 use crate::ui::widgets::numbers::number;
 
-const HEIGHT: f32 = 170.0;
-const LEFT: f32 = 44.0;
-const BOTTOM: f32 = 22.0;
+const HEIGHT: f32 = 184.0;
+const LEFT: f32 = 58.0;
+const BOTTOM: f32 = 36.0;
+/// How far the names of the axes lie from the plot.
+const APART: Vec2 = vec2(56.0, 20.0);
 /// How near a point the pointer must be.
 const REACH: f32 = 12.0;
 
@@ -42,7 +45,7 @@ pub fn costs_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], selection: &Selecti
     let corner = ui.cursor().min;
     let id = Id::unique("cost axis");
     let mut cost = ui.data(|data| data.get_temp(id)).unwrap_or_default();
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         group_title(ui, &tr!("{benchmark}, cost", benchmark));
         weak_small(ui, tr!("tuned accuracy against"));
         let combo = ComboBox::from_id_salt(("cost", benchmark))
@@ -90,9 +93,14 @@ fn ends(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
 
 /// What is drawn, a row for each run.
 fn costs_table(benchmark: &str, cost: Cost, points: &[Point<'_>]) -> Table {
-    let title = format!("{benchmark}, accuracy against cost");
+    let title = tr!("{benchmark}, accuracy against cost", benchmark);
     let name = cost.name().to_lowercase();
-    let columns = ["run", name.as_str(), "tuned accuracy", "no run beats it"];
+    let columns = [
+        tr!("run"),
+        name.as_str(),
+        tr!("tuned accuracy"),
+        tr!("no run beats it"),
+    ];
     let mut table = Table::new(title, columns);
     let flat: Vec<(f64, f64)> = points.iter().map(|of| (of.cost, of.accuracy)).collect();
     let front = pareto_front(&flat);
@@ -102,7 +110,11 @@ fn costs_table(benchmark: &str, cost: Cost, points: &[Point<'_>]) -> Table {
             Cell::text(of.run.title()),
             Cell::number(of.cost, 3),
             accuracy.map_or(Cell::Empty, Cell::from),
-            Cell::text(if front.contains(&idx) { "yes" } else { "no" }),
+            Cell::text(if front.contains(&idx) {
+                tr!("yes")
+            } else {
+                tr!("no")
+            }),
         ]);
     }
     table
@@ -146,6 +158,7 @@ fn plot_ui(
             plot.bottom() - plot.height() * up as f32,
         )
     };
+    axis_names(ui, plot, [tr!("tuned accuracy"), cost.name()], 10.5, APART);
     let font = FontId::proportional(10.5);
     for accuracy in [low + 0.03, high - 0.03] {
         let y = place(1.0, accuracy).y;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::language::Bilingual;
 use crate::persist::evaluation_file::{EvaluationFile, written_answers};
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
@@ -33,10 +34,10 @@ pub(super) fn later_bars(shown: &[RunEvaluation<'_>]) -> Vec<LaterBars> {
         let n_scored = headline.accuracy.n_items + conditions.left_out.len();
         let bar = Bar {
             phase: phase_of(file),
-            label: name_of(file),
+            label: Bilingual::of(|| name_of(file)),
             accuracy: headline.accuracy,
             n_total: Some(conditions.n_total).filter(|n_total| *n_total > n_scored),
-            note: written_answers(&file.evaluation).map(|of| of.words()),
+            note: written_answers(&file.evaluation).map(|of| Bilingual::of(|| of.words())),
         };
         match groups.iter_mut().find(|(of, _)| *of == run.id) {
             Some((_, bars)) => bars.push(bar),

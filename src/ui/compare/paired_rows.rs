@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::later::{LaterBars, RunEvaluation, later_bars};
 use super::steps::{StepBars, step_bars};
 use crate::bench::{Accuracy, Change, Rule, mean_interval95};
+use crate::language::{Language, chosen};
 use crate::persist::evaluation_file::{EvaluationFile, written_answers};
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
@@ -45,11 +46,15 @@ pub enum Against {
     Baseline(Compared),
 }
 
+/// The runs of a comparison, its baseline, what is known of the evaluations, and the
+/// language of its words.
+type Key = (Vec<RunId>, Option<RunId>, u64, Language);
+
 /// Everything of a comparison that is worked out from the evaluations, until they
 /// or the choice of runs change.
 #[derive(Default)]
 pub struct Comparisons {
-    of: Option<(Vec<RunId>, Option<RunId>, u64)>,
+    of: Option<Key>,
     /// The bars of what was measured after the runs, by benchmark.
     pub later: Vec<(String, Vec<LaterBars>)>,
     /// The bars by steps, by benchmark.
@@ -66,11 +71,17 @@ impl Comparisons {
         baseline: Option<&Run>,
         measured: &mut EvaluationCache,
     ) {
-        let chosen = runs.iter().map(|run| &run.id);
+        let language = chosen();
+        let ids = runs.iter().map(|run| &run.id);
         let baseline_id = baseline.map(|run| &run.id);
-        let is_same = self.of.as_ref().is_some_and(|(of, with, revision)| {
-            chosen.clone().eq(of) && baseline_id == with.as_ref() && *revision == measured.revision
-        });
+        let is_same = self
+            .of
+            .as_ref()
+            .is_some_and(|(of, with, revision, spoken)| {
+                ids.clone().eq(of)
+                    && baseline_id == with.as_ref()
+                    && (*revision, *spoken) == (measured.revision, language)
+            });
         if is_same {
             return;
         }
@@ -84,9 +95,20 @@ impl Comparisons {
             let rows = paired_rows(shown, baseline, measured);
             self.rows.push((title.clone(), rows));
         }
-        let of = (chosen.cloned().collect(), baseline_id.cloned());
-        self.of = Some((of.0, of.1, measured.revision));
+        let of = (ids.cloned().collect(), baseline_id.cloned());
+        self.of = Some((of.0, of.1, measured.revision, language));
     }
+}
+
+/// The rows of each benchmark in the language of now, for a table that is saved.
+pub(super) fn all_rows(
+    runs: &[&Run],
+    baseline: Option<&Run>,
+    measured: &mut EvaluationCache,
+) -> Vec<(String, Vec<PairedRow>)> {
+    let shown = by_benchmark(runs, measured).into_iter();
+    let rows = shown.map(|(title, shown)| (title, paired_rows(&shown, baseline, measured)));
+    rows.collect()
 }
 
 /// Evaluations by benchmark and split, as far as they have been read.
@@ -257,20 +279,20 @@ pub fn difference(row: &PairedRow) -> Option<Estimate> {
 /// The rows of every benchmark as one table, to be saved.
 pub fn table(groups: &[(String, Vec<PairedRow>)], baseline: &str) -> Table {
     let columns = [
-        "benchmark",
-        "run",
-        "evaluation",
-        "figure",
-        "accuracy",
-        "ended",
-        "extracted",
-        "difference",
-        "fixed",
-        "broken",
+        tr!("benchmark"),
+        tr!("run"),
+        tr!("evaluation"),
+        tr!("figure"),
+        tr!("accuracy"),
+        tr!("ended"),
+        tr!("extracted"),
+        tr!("difference"),
+        tr!("fixed"),
+        tr!("broken"),
         "p",
     ];
     let share = |of: Option<f64>| of.map_or(Cell::Empty, |of| Cell::number(of, 3));
-    let mut table = Table::new(format!("Accuracy against {baseline}"), columns);
+    let mut table = Table::new(tr!("Accuracy against {baseline}", baseline), columns);
     for (benchmark, rows) in groups {
         for row in rows {
             let counts = match &row.against {
@@ -297,14 +319,18 @@ pub fn table(groups: &[(String, Vec<PairedRow>)], baseline: &str) -> Table {
         }
     }
     table.notes = vec![
-        "accuracy with its 95% interval (Wilson; for a mean of runs, Student's t over its n runs)"
-            .into(),
-        "difference with its 95% bootstrap interval over items; p of McNemar's exact test, \
-         two-sided"
-            .into(),
-        "ended: the share of written answers that the model ended itself, the others were cut \
-         off; extracted: the share from which an answer could be read"
-            .into(),
+        tr!(
+            "accuracy with its 95% interval (Wilson; for a mean of runs, Student's t over its n runs)"
+        )
+        .into(),
+        tr!(
+            "difference with its 95% bootstrap interval over items; p of McNemar's exact test, two-sided"
+        )
+        .into(),
+        tr!(
+            "ended: the share of written answers that the model ended itself, the others were cut off; extracted: the share from which an answer could be read"
+        )
+        .into(),
     ];
     table
 }

@@ -19,8 +19,7 @@ pub fn reported_ui(ui: &mut Ui) {
         weak_small(
             ui,
             tr!("From arXiv 2504.05097: official benchmarks and a model that is not public, without \
-             items, intervals or prompts. Not comparable with the figures above. We know no \
-             figures for WinoGrande and ARC."),
+             items, intervals or prompts. Not comparable with the figures above."),
         );
         for reported in &PAPER {
             let Reported {
@@ -34,13 +33,28 @@ pub fn reported_ui(ui: &mut Ui) {
                 .filter_map(|(name, share)| Some((*name, (**share)?)))
                 .collect();
             if known.is_empty() {
-                weak_small(ui, tr!("{}  no figures known", benchmark.title()));
+                unknown_ui(ui, benchmark.title());
             }
             for (name, percent) in known {
                 bar_ui(ui, benchmark.title(), name, percent);
             }
         }
     });
+}
+
+/// A benchmark without figures, on the axis of the others.
+fn unknown_ui(ui: &mut Ui, benchmark: &str) {
+    let size = vec2(ui.available_width(), ROW);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let said = tr!("no figures known");
+    named(&response, Role::Label, &format!("{benchmark}, {said}"));
+    let weak = palette(ui.visuals()).weak;
+    let (left, middle) = (axis_within(rect).left(), rect.center().y);
+    let font = FontId::proportional(12.0);
+    let painter = ui.painter();
+    let at = pos2(left - 10.0, middle);
+    painter.text(at, Align2::RIGHT_CENTER, benchmark, font.clone(), weak);
+    painter.text(pos2(left, middle), Align2::LEFT_CENTER, said, font, weak);
 }
 
 fn bar_ui(ui: &mut Ui, benchmark: &str, name: &str, percent: f64) {

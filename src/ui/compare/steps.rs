@@ -4,6 +4,7 @@ use eframe::egui::Ui;
 
 use super::later::RunEvaluation;
 use crate::bench::Rule;
+use crate::language::Bilingual;
 use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::ui::shared::evaluations::name_of;
@@ -15,7 +16,7 @@ use crate::ui::widgets::steps::bars_of;
 
 /// The bars of one evaluation: whose it is, what it is called, a bar for each number
 /// of steps.
-pub type StepBars = (RunId, String, Vec<Bar>);
+pub type StepBars = (RunId, Bilingual, Vec<Bar>);
 
 /// The bars of the tuned models; nothing where items do not say how many steps they
 /// take.
@@ -23,7 +24,7 @@ pub(super) fn step_bars(shown: &[RunEvaluation<'_>]) -> Vec<StepBars> {
     let tuned = shown.iter().filter(|shown| shown.file.scored.is_tuned);
     let bars = tuned.map(|RunEvaluation { run, file }| {
         let bars = bars_of(file, Rule::Headline);
-        (run.id.clone(), name_of(file), bars)
+        (run.id.clone(), Bilingual::of(|| name_of(file)), bars)
     });
     bars.filter(|(.., bars)| !bars.is_empty()).collect()
 }
@@ -40,7 +41,7 @@ pub fn compared_steps_ui(
         return;
     }
     let title = tr!("{title}, by steps", title);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         group_title(ui, &title);
         weak_small(
             ui,
@@ -53,7 +54,7 @@ pub fn compared_steps_ui(
             let run = store.get(id).map_or(id.0.as_str(), |run| run.title());
             BarGroup {
                 colour: run_colour(selection.colour(id), ui.visuals()),
-                title: Some(format!("{run}, {evaluation}")),
+                title: Some(evaluation.within(|evaluation| format!("{run}, {evaluation}"))),
                 bars: bars.clone(),
             }
         })

@@ -7,12 +7,13 @@ use eframe::egui::{ComboBox, Ui};
 
 use super::bars::{benchmark_ui, later_evaluations_ui};
 use super::costs::costs_ui;
-use super::paired_rows::{Comparisons, PairedRow, table};
+use super::paired_rows::{Comparisons, PairedRow, all_rows, table};
 use super::paired_table::paired_table_ui;
 use super::reported::reported_ui;
 use super::spec_differences::spec_differences_ui;
 use super::steps::compared_steps_ui;
 use crate::protocol::fields::choice::Choice as _;
+use crate::report::SavedTable;
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
@@ -68,7 +69,16 @@ pub fn compare_ui(
     let Comparisons {
         later, steps, rows, ..
     } = &*comparisons;
-    actions.extend(heading_ui(ui, &runs, selection, rows));
+    if heading_ui(ui, &runs, selection, rows) {
+        let make = || {
+            table(
+                &all_rows(&runs, baseline, measured),
+                &baseline_words(selection),
+            )
+        };
+        let saved = Box::new(SavedTable::of(make));
+        actions.push(Action::SaveTable(saved, "accuracy".into()));
+    }
     let mut bars: BTreeMap<String, Vec<&Run>> = BTreeMap::new();
     for run in &runs {
         if let Some((_, summary)) = run.evaluations.first() {
@@ -127,21 +137,26 @@ pub fn compare_ui(
     actions
 }
 
-/// The baseline, and the way out.
+/// What differences are from.
+fn baseline_words(selection: &Selection) -> String {
+    match &selection.baseline {
+        None => tr!("each run's own untuned model").to_owned(),
+        Some(id) => id.0.clone(),
+    }
+}
+
+/// The baseline, and the way out; whether the table is to be saved.
 fn heading_ui(
     ui: &mut Ui,
     runs: &[&Run],
     selection: &mut Selection,
     groups: &[(String, Vec<PairedRow>)],
-) -> Option<Action> {
-    let mut action = None;
+) -> bool {
+    let mut saves = false;
     ui.horizontal(|ui| {
         let label = ui.label(tr!("Baseline"));
         let own = tr!("each run's own untuned model");
-        let shown = match &selection.baseline {
-            None => own.to_owned(),
-            Some(id) => id.0.clone(),
-        };
+        let shown = baseline_words(selection);
         // Beside it stands the button of the table.
         let width = (ui.available_width() - 120.0).clamp(100.0, 220.0);
         let combo = ComboBox::from_id_salt("baseline").width(width).selected_text(&shown).truncate();
@@ -165,14 +180,9 @@ fn heading_ui(
             let has_rows = groups.iter().any(|(_, rows)| !rows.is_empty());
             let button = ui.add_enabled(has_rows, eframe::egui::Button::new(tr!("Export table…")));
             let button = button.on_hover_text(tr!("As .csv, .json, .tex, .md or .txt"));
-            if button.clicked() {
-                action = Some(Action::SaveTable(
-                    Box::new(table(groups, &shown)),
-                    "accuracy".into(),
-                ));
-            }
+            saves = button.clicked();
         });
     });
     ui.add_space(4.0);
-    action
+    saves
 }

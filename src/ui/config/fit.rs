@@ -3,6 +3,7 @@
 use eframe::egui::{RichText, Ui};
 
 use super::state::Config;
+use crate::kernels::device::mebibytes;
 use crate::protocol::fields::choice::Choice;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::fit::Fit;
@@ -33,14 +34,8 @@ pub(super) fn fit_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Ac
             ui.label(line);
         }
         if let Some(memory) = seen.memory(&fitting) {
-            let total = memory.total() as f64 / 1e6;
-            ui.label(
-                RichText::new(tr!(
-                    "Largest step about {total} MB",
-                    total = format_args!("{total:.0}")
-                ))
-                .weak(),
-            );
+            let total = mebibytes(memory.total());
+            ui.label(RichText::new(tr!("Largest step about {}", total)).weak());
         }
         if ui.button(tr!("Use these settings")).clicked() {
             action = Some(Action::TakeFit(fit));

@@ -13,8 +13,8 @@ use super::state::Config;
 use crate::error::Error;
 use crate::kernels::device::mebibytes;
 use crate::language;
-use crate::persist::presets::PRESETS;
-use crate::protocol::fields::GROUPS;
+use crate::persist::presets::{PRESETS, about};
+use crate::protocol::fields::{GROUPS, field_name, with_names};
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::time_ahead::{Ahead, TimeAhead};
 use crate::tuning::spec::Method;
@@ -171,7 +171,9 @@ fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
             });
             let presets = ui.menu_button(tr!("Presets"), |ui| {
                 for (name, text) in PRESETS {
-                    if ui.button(*name).on_hover_text(about(text)).clicked() {
+                    let about = about(text);
+                    let button = ui.button(*name).on_hover_text(language::text(&about));
+                    if button.clicked() {
                         actions.push(Action::UsePreset(name));
                         ui.close();
                     }
@@ -183,15 +185,6 @@ fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
         });
     });
     actions
-}
-
-/// The comment at the top of a preset.
-fn about(text: &str) -> String {
-    let comments = text.lines().take_while(|line| line.starts_with("//"));
-    let words: Vec<&str> = comments
-        .map(|line| line.trim_start_matches('/').trim())
-        .collect();
-    words.join(" ")
 }
 
 /// What the run takes, and the button that begins it.
@@ -227,9 +220,9 @@ fn start_ui(
 /// What is wrong, in as many lines as there are; the whole is in the tooltip.
 fn problem_ui(ui: &mut Ui, Problem { field, reason }: &Problem) {
     let text = if field.is_empty() {
-        format!("× {reason}")
+        format!("× {}", with_names(reason))
     } else {
-        format!("× {field} {reason}")
+        format!("× {} {}", field_name(field), with_names(reason))
     };
     let font = TextStyle::Small.resolve(ui.style());
     let bad = palette(ui.visuals()).bad;

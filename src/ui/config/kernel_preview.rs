@@ -150,8 +150,14 @@ fn sentence(known: &KernelDistances, gamma: f64) -> String {
 
 /// What is drawn, a row for each bar.
 fn distances_table(known: &KernelDistances, gamma: Option<f64>) -> Table {
-    let columns = ["from", "to", "pairs", "nearest", "phi in the middle"];
-    let mut table = Table::new("Squared distances of the kernels", columns);
+    let columns = [
+        tr!("from"),
+        tr!("to"),
+        tr!("pairs"),
+        tr!("nearest"),
+        tr!("phi in the middle"),
+    ];
+    let mut table = Table::new(tr!("Squared distances of the kernels"), columns);
     let (pairs, nearest) = (counts(&known.pairs), counts(&known.nearest));
     let width = MAX_DISTANCE / N_BARS as f64;
     for (idx, (pairs, nearest)) in pairs.into_iter().zip(nearest).enumerate() {
@@ -165,7 +171,7 @@ fn distances_table(known: &KernelDistances, gamma: Option<f64>) -> Table {
             phi.map_or(Cell::Empty, |phi| Cell::number(phi, 6)),
         ]);
     }
-    table.notes.push(format!(
+    table.notes.push(tr!(
         "Between receptance vectors and support vectors of unit length: n = {} pairs, n = {} nearest ones.",
         known.pairs.len(),
         known.nearest.len()

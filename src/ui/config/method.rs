@@ -45,7 +45,7 @@ fn adds(kind: MethodKind) -> &'static str {
             tr!("Replaces the model\u{2019}s recurrence by one over R φ: y = Z R φ(r)")
         }
         MethodKind::Lora => {
-            tr!("Trains low-rank adapters beside frozen matrices: W x + (α / rank) B A x")
+            tr!("Trains low-rank adapters: W x + (α / rank) B A x")
         }
     }
 }

@@ -88,6 +88,10 @@ fn answer_ui(ui: &mut Ui, record: &ItemRecord) {
                 .map(|ll| (ll - largest).exp())
                 .collect();
             let sum: f64 = weights.iter().filter(|weight| weight.is_finite()).sum();
+            weak_small(
+                ui,
+                tr!("Options, each with its share and its log-likelihood in nats"),
+            );
             for (idx, option) in options.iter().enumerate() {
                 let mut marks = Vec::new();
                 if *gold == idx {

@@ -10,12 +10,13 @@ use super::list::item_list_ui;
 use super::state::{Items, ItemsSettings};
 use crate::bench::{Change, Comparison, Rule};
 use crate::format::with_first;
-use crate::language;
+use crate::language::{self, Bilingual};
 use crate::persist::evaluation_file::EvaluationFile;
+use crate::protocol::event::RunId;
 use crate::runs::run::Run;
 use crate::ui::shared::evaluations::{Compared, EvaluationCache, EvaluationPair, name_of};
 use crate::ui::shared::workspace::Workspace;
-use crate::ui::shell::theme::GAP;
+use crate::ui::shell::theme::{GAP, run_colour};
 use crate::ui::widgets::controls::{
     choice, cut_label, empty_state, weak_small, within, wrong_text,
 };
@@ -27,6 +28,7 @@ const LIST_WIDTH: f32 = 300.0;
 
 /// An evaluation that can be chosen.
 struct Offered {
+    run: RunId,
     name: String,
     file: Arc<EvaluationFile>,
 }
@@ -102,7 +104,12 @@ pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
         }
         Compared::Done(comparison) => {
             filter_ui(ui, settings, &comparison, &rules, &pair);
-            steps_of_pair_ui(ui, &pair, [&first.name, &second.name]);
+            let side = |of: &Offered| {
+                let name = Bilingual::of(|| offered_name(&of.run, &of.file));
+                (name, run_colour(selection.colour(&of.run), ui.visuals()))
+            };
+            let sides = [side(first), side(second)];
+            steps_of_pair_ui(ui, &pair, sides);
             ui.add_space(6.0);
             let listed = index.listed(&pair, &comparison, settings.change, &settings.search);
             if !listed.contains(&settings.chosen) {
@@ -139,25 +146,27 @@ fn reading_ui(ui: &mut Ui) {
     empty_state(ui, tr!("Reading the items"), from);
 }
 
+/// Of which run an evaluation is, under which conditions.
+fn offered_name(run: &RunId, file: &EvaluationFile) -> String {
+    let conditions = &file.evaluation.conditions;
+    format!(
+        "{}, {} ({}, {})",
+        run.0,
+        name_of(file),
+        conditions.name(),
+        conditions.split
+    )
+}
+
 fn offered(runs: &[&Run], measured: &EvaluationCache) -> Vec<Offered> {
     let of_run = |run: &&Run| {
         let files = measured.files(&run.id).unwrap_or_default().iter();
-        let name = |file: &EvaluationFile| {
-            let conditions = &file.evaluation.conditions;
-            format!(
-                "{}, {} ({}, {})",
-                run.id.0,
-                name_of(file),
-                conditions.name(),
-                conditions.split
-            )
-        };
-        files
-            .map(move |file| Offered {
-                name: name(file),
-                file: Arc::clone(file),
-            })
-            .collect::<Vec<_>>()
+        let offered = files.map(|file| Offered {
+            run: run.id.clone(),
+            name: offered_name(&run.id, file),
+            file: Arc::clone(file),
+        });
+        offered.collect::<Vec<_>>()
     };
     runs.iter().flat_map(of_run).collect()
 }
@@ -228,7 +237,7 @@ fn evaluation_ui(
         .truncate();
     let combo = within(ui, width, |ui| {
         combo.selected_text(shown).show_ui(ui, |ui| {
-            for Offered { name, file } in offered {
+            for Offered { name, file, .. } in offered {
                 let is_chosen = chosen.as_ref() == Some(&file.path);
                 if ui.selectable_label(is_chosen, name).clicked() {
                     *chosen = Some(file.path.clone());
@@ -268,7 +277,7 @@ fn filter_ui(
         }
     });
     ui.horizontal(|ui| {
-        let width = (LIST_WIDTH - GAP).min(ui.available_width() * 0.4);
+        let width = (LIST_WIDTH - GAP).min(ui.available_width() - GAP);
         let hint = RichText::new(tr!("Search ids, prompts and answers")).weak();
         let edit = TextEdit::singleline(&mut settings.search)
             .hint_text(hint)

@@ -19,7 +19,6 @@ pub fn settings_ui(ui: &mut Ui, settings: &mut PlaygroundSettings, has_state: bo
         let label = ui.label(tr!("Max tokens")).id;
         ui.add(DragValue::new(&mut settings.max_tokens).range(1..=4096).speed(0.5))
             .labelled_by(label);
-        ui.label(tr!("tokens"));
     });
     CollapsingHeader::new(tr!("Settings of the answer")).show_unindented(ui, |ui| {
         ui.horizontal_wrapped(|ui| {

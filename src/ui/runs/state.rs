@@ -33,7 +33,7 @@ impl RunSort {
             Self::Newest => tr!("Newest"),
             Self::Title => tr!("Name"),
             Self::Accuracy => tr!("Accuracy"),
-            Self::Loss => tr!("Held-out loss"),
+            Self::Loss => tr!("Validation loss"),
         }
     }
 }

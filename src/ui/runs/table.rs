@@ -14,6 +14,7 @@ mod filter;
 mod heading;
 mod order;
 mod row;
+mod saved;
 pub mod settings;
 mod value;
 pub(crate) mod view;

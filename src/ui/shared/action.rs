@@ -9,7 +9,7 @@ use crate::language::Language;
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::{Answer, RunId};
 use crate::protocol::run_spec::DataSource;
-use crate::report::Table;
+use crate::report::SavedTable;
 use crate::tuning::plan::fit::Fit;
 use crate::ui::playground::blind_action::BlindAction;
 use crate::ui::shell::path_dialogs::PathFor;
@@ -198,7 +198,7 @@ pub enum Action {
     /// Look at the items of two evaluations.
     LookAtItems(ItemsPair),
     /// Ask where to save a table, and save it; what its file is called at first.
-    SaveTable(Box<Table>, String),
+    SaveTable(Box<SavedTable>, String),
     /// Light or dark.
     SetAppearance(Appearance),
     /// The language of texts; none: that of the system.

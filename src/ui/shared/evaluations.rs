@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::background::{Background, Threads};
 use crate::bench::{Comparison, FewShotOrder, Rule, compare};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::format::with_first;
 use crate::persist::evaluation_file::{EvaluationFile, read_evaluation};
 use crate::protocol::event::RunId;
 use crate::report::compared::evaluations_of;
@@ -232,6 +233,10 @@ impl EvaluationCache {
     fn take_pair(&mut self, pair: &EvaluationPair, comparison: Result<Comparison>) {
         let compared = match comparison {
             Ok(comparison) => Compared::Done(Arc::new(comparison)),
+            // What is compared is in the title above.
+            Err(Error::Spec { reason, .. }) => {
+                Compared::Refused(with_first(&reason, char::to_uppercase))
+            }
             Err(error) => Compared::Refused(error.to_string()),
         };
         self.pairs.insert(pair.key(), (pair.clone(), compared));

@@ -16,6 +16,7 @@ use crate::persist::folder_lock::holder_of;
 use crate::persist::run_folder::{EVALUATIONS, METRICS_FILE, SPEC_FILE};
 use crate::persist::run_history::observed_run;
 use crate::persist::run_labels::LABELS_FILE;
+use crate::persist::run_requests::SESSION_FILE;
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
 use crate::sweep::store::{JOURNAL_FILE, SWEEP_FILE, sweeps_in};
@@ -58,7 +59,7 @@ pub(crate) struct FolderWatch {
 }
 
 /// What tells one state of a run or a sweep on the disk from the next.
-type Stamp = [Option<(u64, SystemTime)>; 5];
+type Stamp = [Option<(u64, SystemTime)>; 6];
 
 impl FolderWatch {
     /// Of this folder, which need not be there yet.
@@ -197,7 +198,7 @@ impl Looker {
         self.sweeps = sweeps;
         let files: HashMap<PathBuf, Stamp> = files
             .into_iter()
-            .map(|path| (path.clone(), [whole_stamp(&path), None, None, None, None]))
+            .map(|path| (path.clone(), stamp_of([whole_stamp(&path)])))
             .collect();
         // A file that is new here was just read.
         let is_changed = |(path, stamp): (&PathBuf, &Stamp)| {
@@ -251,16 +252,27 @@ fn held(holder: Option<u32>) -> Option<(u64, SystemTime)> {
     holder.map(|pid| (u64::from(pid), SystemTime::UNIX_EPOCH))
 }
 
+fn stamp_of<const N: usize>(parts: [Option<(u64, SystemTime)>; N]) -> Stamp {
+    let mut parts = parts.into_iter();
+    std::array::from_fn(|_| parts.next().flatten())
+}
+
 fn run_stamp(path: &Path, holder: Option<u32>) -> Stamp {
-    let files = [METRICS_FILE, SPEC_FILE, LABELS_FILE, EVALUATIONS];
-    let [metrics, spec, labels, evaluations] = files.map(|file| stamp(&path.join(file)));
-    [metrics, spec, labels, evaluations, held(holder)]
+    let files = [
+        METRICS_FILE,
+        SPEC_FILE,
+        LABELS_FILE,
+        EVALUATIONS,
+        SESSION_FILE,
+    ];
+    let [metrics, spec, labels, evaluations, session] = files.map(|file| stamp(&path.join(file)));
+    [metrics, spec, labels, evaluations, session, held(holder)]
 }
 
 fn sweep_stamp(path: &Path) -> Stamp {
     let files = [SWEEP_FILE, JOURNAL_FILE];
     let [sweep, journal] = files.map(|file| stamp(&path.join(file)));
-    [sweep, journal, held(holder_of(path)), None, None]
+    stamp_of([sweep, journal, held(holder_of(path))])
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub(crate) mod folder_watch;
 pub mod notice;
 pub(crate) mod process;
 pub mod queue;
+pub(crate) mod run_asking;
 pub mod run_in_sweep;
 pub mod selection;
 pub mod tab;

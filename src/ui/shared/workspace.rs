@@ -10,13 +10,14 @@ use super::background::{Background, Threads, WakeUp};
 use super::evaluations::EvaluationCache;
 use super::notice::Notice;
 use super::queue::Queue;
+use super::run_asking::RunAsking;
 use super::selection::Selection;
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
-use crate::report::Table;
+use crate::report::SavedTable;
 use crate::runs::run::Run;
 use crate::runs::{LogLevel, RunStore};
 use crate::ui::shell::path_dialogs::{self, PathFor};
@@ -44,6 +45,8 @@ pub struct Workspace {
     pub notices: Vec<Notice>,
     /// Evaluations of the runs that are looked at, and their comparisons.
     pub(crate) evaluations: EvaluationCache,
+    /// What is asked of runs that other processes work on.
+    pub(crate) asking: RunAsking,
     pub(crate) worker: Option<WorkerHandle>,
     pub(crate) threads: Threads,
     /// Paths that the user chose.
@@ -75,6 +78,7 @@ impl Workspace {
             runs_dir,
             notices: Vec::new(),
             evaluations: EvaluationCache::new(&threads),
+            asking: RunAsking::new(&threads),
             worker,
             chosen: Background::new(&threads),
             written: Background::new(&threads),
@@ -176,7 +180,7 @@ impl Workspace {
 
     /// Asks where to save a table, `name` at first, and saves it in the format of
     /// the ending that was chosen.
-    pub(crate) fn save_table(&self, table: Table, name: &str) {
+    pub(crate) fn save_table(&self, table: SavedTable, name: &str) {
         path_dialogs::save_table(&self.written, table, name);
     }
 

@@ -5,8 +5,7 @@
 use eframe::egui::{Context, Id, Rect, Response, Ui};
 
 use super::pictures::{PictureOf, is_taken, place};
-use crate::language::in_english;
-use crate::report::Table;
+use crate::report::{SavedTable, Table};
 use crate::ui::shared::action::Action;
 use crate::ui::widgets::controls::weak_small;
 
@@ -64,7 +63,7 @@ fn ask(ui: &Ui, action: Action) {
 
 /// Lets a chart that is drawn in `rect` leave the window; `table` makes its numbers
 /// where they are wanted. A menu of its own it has by [`menu`].
-pub(crate) fn leaves(ui: &Ui, of: PictureOf, rect: Rect, table: impl FnOnce() -> Table) {
+pub(crate) fn leaves(ui: &Ui, of: PictureOf, rect: Rect, table: impl FnMut() -> Table) {
     place(ui, of, rect);
     let now = ui.ctx().cumulative_pass_nr();
     let is_wanted = ui.data_mut(|data| {
@@ -81,8 +80,7 @@ pub(crate) fn leaves(ui: &Ui, of: PictureOf, rect: Rect, table: impl FnOnce() ->
         charts.wanted.take_if(|wanted| *wanted == of).is_some()
     });
     if is_wanted {
-        // Tables are for programs.
-        let table = in_english(table);
+        let table = SavedTable::of(table);
         ask(ui, Action::SaveTable(Box::new(table), of.file_name()));
     }
 }
@@ -125,7 +123,7 @@ mod tests {
     use eframe::egui::{Sense, vec2};
 
     use super::*;
-    use crate::report::Cell;
+    use crate::report::{Cell, TableFormat};
     use crate::ui::shell::pictures::Chart;
 
     #[test]
@@ -155,9 +153,11 @@ mod tests {
         let [Action::SaveTable(table, name)] = &asked[..] else {
             panic!("{asked:?}");
         };
-        assert_eq!((table.rows.len(), name.as_str()), (1, "histogram"));
+        let csv = table.in_format(TableFormat::Csv);
+        assert_eq!((csv.rows.len(), name.as_str()), (1, "histogram"));
         assert!(frame(&ctx).is_empty());
-        assert_eq!(n_made, 1);
+        // Once for programs and once for readers.
+        assert_eq!(n_made, 2);
         // What is not drawn any more is not shown.
         for _ in 0..3 {
             let _ = ctx.run_ui(Default::default(), |_| ());

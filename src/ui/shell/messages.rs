@@ -212,7 +212,8 @@ pub fn shortcuts_ui(ctx: &Context) -> Vec<Action> {
         let version = concat!("Gosling ", env!("CARGO_PKG_VERSION"));
         weak_small(ui, format!("{version}. {}", language::text(ABOUT)));
         ui.add_space(6.0);
-        ui.button(tr!("Close")).clicked()
+        ui.horizontal(|ui| from_right(ui, |ui| ui.button(tr!("Close")).clicked()))
+            .inner
     });
     if modal.inner || modal.should_close() {
         vec![Action::ToggleShortcuts]

@@ -12,7 +12,7 @@ use rfd::AsyncFileDialog;
 
 use crate::error::Result;
 use crate::format::shown;
-use crate::report::Table;
+use crate::report::SavedTable;
 use crate::ui::shared::background::Background;
 use crate::ui::widgets::metric::Metric;
 
@@ -73,7 +73,7 @@ pub enum PathFor {
 
 /// Asks where to save a table, `name` at first, and saves it in the format of
 /// the ending that was chosen.
-pub(crate) fn save_table(written: &Background<Result<String>>, table: Table, name: &str) {
+pub(crate) fn save_table(written: &Background<Result<String>>, table: SavedTable, name: &str) {
     let dialog = AsyncFileDialog::new()
         .set_title(tr!("Save the table"))
         .set_file_name(format!("{name}.csv"));

@@ -326,7 +326,6 @@ fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Result<Action, &'static str>
     } = on;
     use super::path_dialogs::PathFor;
     let no_run = tr!("no run is selected");
-    let elsewhere = tr!("the run is in another process");
     let focused = || {
         selection
             .focused()
@@ -347,14 +346,18 @@ fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Result<Action, &'static str>
         },
         ShortcutEffect::PauseOrResume => {
             let run = focused()?;
-            if run.elsewhere.is_some() {
-                return Err(elsewhere);
-            }
             match run.status {
                 RunStatus::Running { .. } | RunStatus::Evaluating { .. } => {
                     Action::Pause(run.id.clone())
                 }
                 RunStatus::Paused { .. } => Action::Resume(run.id.clone()),
+                RunStatus::Interrupted { .. }
+                | RunStatus::Stopped { .. }
+                | RunStatus::Failed(_)
+                    if run.is_watched =>
+                {
+                    return Err(tr!("the run is on another machine; resume it there"));
+                }
                 RunStatus::Interrupted { .. }
                 | RunStatus::Stopped { .. }
                 | RunStatus::Failed(_) => Action::ResumeFromDisk(run.id.clone()),
@@ -365,10 +368,9 @@ fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Result<Action, &'static str>
         }
         ShortcutEffect::Stop => {
             let run = focused()?;
-            match (run.elsewhere, run.status.is_over()) {
-                (Some(_), _) => return Err(elsewhere),
-                (None, true) => return Err(tr!("the run has ended")),
-                (None, false) => Action::Stop(run.id.clone()),
+            match run.status.is_over() {
+                true => return Err(tr!("the run has ended")),
+                false => Action::Stop(run.id.clone()),
             }
         }
         ShortcutEffect::Open(tab) => Action::Open(tab),

@@ -47,7 +47,7 @@ pub(crate) fn symbol(kind: MatrixKind, over_text: bool) -> &'static str {
         (MatrixKind::S0, false) => "S₀",
         (MatrixKind::S0, true) => "S",
         (MatrixKind::Z, _) => "Z",
-        (MatrixKind::Lifted, false) => "Q^T Z",
+        (MatrixKind::Lifted, false) => "L₀",
         (MatrixKind::Lifted, true) => "L",
         (MatrixKind::R, _) => "R",
         (MatrixKind::A, _) => "A",

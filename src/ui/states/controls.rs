@@ -15,7 +15,7 @@ use crate::tuning::method::tuned::Tuned;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::charts;
 use crate::ui::shell::pictures::{Chart, PictureOf};
-use crate::ui::widgets::controls::{choice, within};
+use crate::ui::widgets::controls::{choice, with_name, within};
 
 /// Width of a choice with its name, as of what stands beside the matrix.
 const BESIDE_WIDTH: f32 = 152.0;
@@ -206,26 +206,28 @@ fn limits_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         ColourRange::PerHead => each,
         ColourRange::Locked(_) => tr!("Locked"),
     };
-    let label = ui
-        .label(tr!("Limits"))
-        .on_hover_text(tr!("Range of the colours: the values of all heads or adapters, the values of each, or locked at the current range"));
     let width = 78.0;
-    let list = ComboBox::from_id_salt("limits")
-        .width(width)
-        .selected_text(name);
-    let list = within(ui, width, |ui| {
-        list.show_ui(ui, |ui| {
-            ui.selectable_value(&mut settings.range, ColourRange::Shared, all);
-            ui.selectable_value(&mut settings.range, ColourRange::PerHead, each);
-            let now = match (settings.range, shown) {
-                (ColourRange::Locked(limits), _) => limits,
-                (_, Some(shown)) => shown.limits(settings.scale),
-                (_, None) => Limits::symmetric(1.0),
-            };
-            ui.selectable_value(&mut settings.range, ColourRange::Locked(now), tr!("Locked"));
-        })
+    with_name(ui, tr!("Limits"), width, |ui| {
+        let label = ui
+            .label(tr!("Limits"))
+            .on_hover_text(tr!("Range of the colours: the values of all heads or adapters, the values of each, or locked at the current range"));
+        let list = ComboBox::from_id_salt("limits")
+            .width(width)
+            .selected_text(name);
+        let list = within(ui, width, |ui| {
+            list.show_ui(ui, |ui| {
+                ui.selectable_value(&mut settings.range, ColourRange::Shared, all);
+                ui.selectable_value(&mut settings.range, ColourRange::PerHead, each);
+                let now = match (settings.range, shown) {
+                    (ColourRange::Locked(limits), _) => limits,
+                    (_, Some(shown)) => shown.limits(settings.scale),
+                    (_, None) => Limits::symmetric(1.0),
+                };
+                ui.selectable_value(&mut settings.range, ColourRange::Locked(now), tr!("Locked"));
+            })
+        });
+        list.response.labelled_by(label.id);
     });
-    list.response.labelled_by(label.id);
 }
 
 fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
@@ -334,18 +336,20 @@ fn place_picker(ui: &mut Ui, beside: bool, kind: MatrixKind, value: &mut usize, 
     };
     let module = |idx: usize| AdapterTarget::ALL.get(idx).map_or("", |of| of.module());
     let width = 110.0;
-    let label = ui.label(name).id;
-    let list = ComboBox::from_id_salt(name)
-        .width(width)
-        .selected_text(module(*value));
-    let shown = within(ui, width, |ui| {
-        list.show_ui(ui, |ui| {
-            for idx in 0..n {
-                ui.selectable_value(value, idx, module(idx));
-            }
-        })
+    with_name(ui, name, width, |ui| {
+        let label = ui.label(name).id;
+        let list = ComboBox::from_id_salt(name)
+            .width(width)
+            .selected_text(module(*value));
+        let shown = within(ui, width, |ui| {
+            list.show_ui(ui, |ui| {
+                for idx in 0..n {
+                    ui.selectable_value(value, idx, module(idx));
+                }
+            })
+        });
+        shown.response.labelled_by(label);
     });
-    shown.response.labelled_by(label);
 }
 
 /// Runs of the same model, whose matrices have the same shape.
@@ -358,16 +362,18 @@ fn alike<'a>(run: &'a Run, store: &'a RunStore) -> impl Iterator<Item = &'a Run>
 
 fn picker(ui: &mut Ui, name: &str, value: &mut usize, n: usize) {
     let width = 46.0;
-    let label = ui.label(name).id;
-    let list = ComboBox::from_id_salt(name)
-        .width(width)
-        .selected_text(value.to_string());
-    let shown = within(ui, width, |ui| {
-        list.show_ui(ui, |ui| {
-            for idx in 0..n {
-                ui.selectable_value(value, idx, idx.to_string());
-            }
-        })
+    with_name(ui, name, width, |ui| {
+        let label = ui.label(name).id;
+        let list = ComboBox::from_id_salt(name)
+            .width(width)
+            .selected_text(value.to_string());
+        let shown = within(ui, width, |ui| {
+            list.show_ui(ui, |ui| {
+                for idx in 0..n {
+                    ui.selectable_value(value, idx, idx.to_string());
+                }
+            })
+        });
+        shown.response.labelled_by(label);
     });
-    shown.response.labelled_by(label);
 }

@@ -18,6 +18,7 @@ use super::pane::{AXIS, PROFILE, axes, cell_at, mark_cell, profiles, zoom};
 use super::settings::{ColourRange, StatesSettings};
 use super::tables::matrix_title;
 use crate::colormap::{ColourMap, Limits, Scale};
+use crate::language;
 use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::ui::shell::charts;
 use crate::ui::shell::pictures::{PictureOf, is_taken};
@@ -91,7 +92,8 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let newest = look.data.shown.newest();
     charts::leaves(ui, PictureOf::Matrix, of_picture, || {
         let title = newest.map(|(key, _)| matrix_title(look.settings, look.run, key));
-        shown.table(&title.unwrap_or_default(), look.settings.kind.axes())
+        let axes = look.settings.kind.axes().map(language::text);
+        shown.table(&title.unwrap_or_default(), axes)
     });
 }
 
@@ -174,7 +176,7 @@ fn pane_ui(
     colour_bar(ui, bar, limits, settings.scale);
     if let Some([row, column]) = own {
         let value = shown.value(row, column).unwrap_or(f32::NAN);
-        let [of_row, of_column] = settings.kind.axes();
+        let [of_row, of_column] = settings.kind.axes().map(language::text);
         let other = against.and_then(|against| against.value(row, column));
         let other = other.map_or(String::new(), |other| {
             tr!("\nbeside it {other}", other = format_args!("{other:+.5}"))

@@ -66,9 +66,9 @@ fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics, kind: MatrixKind) {
             ),
             (tr!("Mean"), number(of.mean), tr!("Mean of all numbers")),
             (
-                tr!("Deviation"),
-                number(of.deviation),
                 tr!("Standard deviation"),
+                number(of.deviation),
+                tr!("Root of the mean square distance from the mean"),
             ),
             (
                 tr!("Effective rank"),
@@ -76,7 +76,7 @@ fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics, kind: MatrixKind) {
                 tr!("Number of directions in use: |A|^4 / |A^T A|^2, from 1 to its smaller side"),
             ),
             (
-                tr!("Condition"),
+                tr!("Condition number"),
                 condition,
                 match kind {
                     // All behind the rank are zero.
@@ -116,7 +116,7 @@ fn histogram_ui(ui: &mut Ui, histogram: &Histogram, origin: &dyn Fn() -> String)
     });
     let corner = ui.cursor().min;
     let of = PictureOf::Chart(Chart::Histogram);
-    titled(ui, tr!("Histogram"), tr!("counts, root scale"));
+    titled(ui, tr!("Histogram"), tr!("counts, square-root scale"));
     charts::origin_ui(ui, of, origin);
     let (plot, rect, response) = plot_area(ui, tr!("Histogram of the numbers"));
     charts::menu(&response, of);

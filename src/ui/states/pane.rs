@@ -5,6 +5,7 @@ use eframe::egui::{Pos2, Rect, Response, Shape, Stroke, StrokeKind, Ui, Vec2, po
 
 use super::images::MatrixImage;
 use super::settings::StatesSettings;
+use crate::language;
 use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::heatmap::axis_names;
@@ -206,7 +207,8 @@ fn curve(
 }
 
 pub(super) fn axes(ui: &Ui, square: Rect, kind: MatrixKind) {
-    axis_names(ui, square, kind.axes(), 11.0, vec2(AXIS, PROFILE));
+    let names = kind.axes().map(language::text);
+    axis_names(ui, square, names, 11.0, vec2(AXIS, PROFILE));
 }
 
 #[cfg(test)]

@@ -58,7 +58,11 @@ pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
             *step = None;
         }
         let kept = look.run.exported.last();
-        let newest = kept.filter(|_| is_over).map_or(look.run.step, |of| of.step);
+        // A run that was read anew may have kept a state and no steps.
+        let last = stored.last().copied().unwrap_or_default();
+        let newest = kept
+            .filter(|_| is_over)
+            .map_or(look.run.step.max(last), |of| of.step);
         let at = step.unwrap_or(newest);
         weak_small(ui, tr!("step {at} of {}", look.run.spec.training.steps, at));
     });

@@ -24,8 +24,8 @@ pub(super) fn matrix_title(settings: &StatesSettings, run: &Run, key: &MatrixIma
 
 /// How often which numbers occur; a row for each interval.
 pub(super) fn histogram_table(histogram: &Histogram, of: &str) -> Table {
-    let title = format!("Histogram of {of}");
-    let mut table = Table::new(title, ["from", "to", "count"]);
+    let title = tr!("Histogram of {of}", of);
+    let mut table = Table::new(title, [tr!("from"), tr!("to"), tr!("count")]);
     let n_bars = histogram.counts.len().max(1) as f64;
     let limit = f64::from(histogram.limit);
     let edge = |idx: usize| limit * (2.0 * idx as f64 / n_bars - 1.0);
@@ -41,8 +41,8 @@ pub(super) fn histogram_table(histogram: &Histogram, of: &str) -> Table {
 
 /// Singular values, the largest first.
 pub(super) fn singular_values_table(values: &[f64], of: &str) -> Table {
-    let title = format!("Singular values of {of}");
-    let mut table = Table::new(title, ["number", "singular value"]);
+    let title = tr!("Singular values of {of}", of);
+    let mut table = Table::new(title, [tr!("number"), tr!("singular value")]);
     for (idx, value) in values.iter().enumerate() {
         let number = Cell::Count(idx as u64 + 1);
         table.push([number, Cell::number(*value, DIGITS)]);
@@ -54,22 +54,37 @@ pub(super) fn singular_values_table(values: &[f64], of: &str) -> Table {
 /// was measured.
 pub(super) fn heads_table(key: &GridKey, grid: &HeadGrid, worth: Option<&Ablation>) -> Table {
     let kind = symbol(key.kind, key.token.is_some());
-    let of = format!("{}, after step {}", key.of.run.0, key.of.step);
+    let of = tr!("{}, after step {}", key.of.run.0, key.of.step);
     let less = key.less.as_ref().map_or(String::new(), |less| {
-        format!(", minus {}, after step {}", less.run.0, less.step)
+        tr!(", minus {}, after step {}", less.run.0, less.step)
     });
     let token = key.token.map_or(String::new(), |(_, n_tokens)| {
-        format!(", after token {n_tokens} of a text")
+        tr!(", after token {n_tokens} of a text", n_tokens)
     });
     let is_of_adapter = key.kind.is_of_adapter();
-    let [every, across] = match is_of_adapter {
-        true => ["adapter", "matrix"],
-        false => ["head", "head"],
+    let title = match is_of_adapter {
+        true => tr!("{kind} of every adapter, {of}{less}", kind, of, less),
+        false => tr!(
+            "{kind} of every head, {of}{less}{token}",
+            kind,
+            of,
+            less,
+            token
+        ),
     };
-    let title = format!("{kind} of every {every}, {of}{less}{token}");
-    let mut columns = vec!["layer", across, "norm", "least", "largest"];
+    let across = match is_of_adapter {
+        true => tr!("frozen matrix"),
+        false => tr!("head"),
+    };
+    let mut columns = vec![
+        tr!("layer"),
+        across,
+        tr!("norm"),
+        tr!("least"),
+        tr!("largest"),
+    ];
     if worth.is_some() {
-        columns.push("rise of the held-out loss without it");
+        columns.push(tr!("rise of the held-out loss without it"));
     }
     let mut table = Table::new(title, columns);
     for layer in 0..grid.n_layer {
@@ -103,8 +118,10 @@ pub(super) fn heads_table(key: &GridKey, grid: &HeadGrid, worth: Option<&Ablatio
         ..
     }) = worth
     {
-        table.notes.push(format!(
-            "Losses in nats per token, of {n_examples} held-out examples, n = {n_tokens} tokens."
+        table.notes.push(tr!(
+            "Losses in nats per token, of {n_examples} held-out examples, n = {n_tokens} tokens.",
+            n_examples,
+            n_tokens
         ));
     }
     table
@@ -112,8 +129,8 @@ pub(super) fn heads_table(key: &GridKey, grid: &HeadGrid, worth: Option<&Ablatio
 
 /// The norm of the state after every token of a text.
 pub(super) fn norms_table(traced: &Traced, norms: &[f64], of: &str) -> Table {
-    let title = format!("Norm of S over the tokens of a text, {of}");
-    let mut table = Table::new(title, ["token", "text", "norm"]);
+    let title = tr!("Norm of S over the tokens of a text, {of}", of);
+    let mut table = Table::new(title, [tr!("token"), tr!("text"), tr!("norm")]);
     for (idx, norm) in norms.iter().enumerate() {
         // The first norm is that before the text.
         let word = idx.checked_sub(1).and_then(|idx| traced.words.get(idx));

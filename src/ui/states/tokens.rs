@@ -94,7 +94,7 @@ fn tokens_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced) {
         for (idx, word) in traced.words.iter().enumerate().take(MAX_WORDS) {
             // Token 0 stands before every text and has no word.
             let text = match word.text.as_str() {
-                "" => "token 0 ".to_owned(),
+                "" => format!("{} ", tr!("token 0")),
                 word => word.replace('\n', "\\n").replace('\t', "\\t"),
             };
             let is_last = idx + 1 == at;

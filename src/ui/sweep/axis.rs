@@ -80,7 +80,7 @@ fn kind_ui(ui: &mut Ui, axis: &mut Axis, text: &mut String, rounding: Rounding) 
     let kinds = [
         (Kind::List, tr!("list")),
         (Kind::Linear, tr!("linear")),
-        (Kind::Log, "log"),
+        (Kind::Log, tr!("log")),
     ];
     if !choice(ui, &mut kind, &kinds) {
         return;

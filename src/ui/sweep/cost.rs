@@ -55,7 +55,7 @@ pub(super) fn bottom_ui(
     ui.horizontal_wrapped(|ui| {
         let jobs = DragValue::new(&mut panel.n_jobs).range(1..=MAX_JOBS);
         let jobs = labelled(ui, tr!("Parallel runs"), jobs);
-        jobs.on_hover_text(tr!("Number of runs at the same time, each in its own process. On one GPU they take turns: two runs took 33 ms a step each where one alone took 14 ms (H200, mini model), so 1 is best there. On the CPU they share the cores."));
+        jobs.on_hover_text(tr!("Number of runs at the same time, each in its own process, which is kept for the runs that follow. On one GPU they take turns: two runs took 33 ms a step each where one alone took 14 ms (H200, mini model), so 1 is best there. On the CPU they share the cores."));
         weak_small(ui, tr!("Select by"));
         let chosen = &mut panel.draft.choose_by;
         choice(

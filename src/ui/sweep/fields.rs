@@ -5,6 +5,7 @@ use eframe::egui::{PopupCloseBehavior, RichText, Role, ScrollArea, TextEdit, Ui}
 
 use super::action::SweepAction;
 use super::parts::spoken;
+use crate::language;
 use crate::persist::spec_file::fields;
 use crate::protocol::fields::field_name;
 use crate::protocol::run_spec::{LeadingToken, RunSpec};
@@ -71,7 +72,7 @@ pub(super) fn first_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
             if button.clicked() {
                 actions.push(Action::Sweep(SweepAction::UseShipped(name)));
             }
-            let about = RichText::new(about(text)).small().weak();
+            let about = RichText::new(language::text(&about(text))).small().weak();
             cut_label(ui, about);
         });
     }

@@ -1,6 +1,6 @@
 //! The open sweep: its progress and its buttons.
 
-use eframe::egui::{ComboBox, ProgressBar, RichText, Role, Ui};
+use eframe::egui::{Button, ComboBox, ProgressBar, RichText, Role, Ui};
 
 use super::action::SweepAction;
 use super::opened::OpenSweep;
@@ -13,7 +13,7 @@ use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::task::TaskState;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::{GAP, palette};
-use crate::ui::widgets::controls::{primary_button, weak_small};
+use crate::ui::widgets::controls::weak_small;
 
 /// Draws it.
 pub(super) fn header_ui(
@@ -69,7 +69,7 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
     let (n_settled, n_tasks) = shown.queue.progress(&shown.plan);
     match &shown.live {
         Some(live) => {
-            let stop = ui.add_enabled(!live.is_stopping, eframe::egui::Button::new(tr!("Stop")));
+            let stop = ui.add_enabled(!live.is_stopping, Button::new(tr!("Stop")));
             let stop = stop.on_hover_text(tr!(
                 "Save the active runs and stop; the sweep can be resumed later"
             ));
@@ -80,7 +80,7 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
                 true => (tr!("Resume"), SweepCommand::Resume),
                 false => (tr!("Pause"), SweepCommand::Pause),
             };
-            let hold = ui.add_enabled(!live.is_stopping, eframe::egui::Button::new(text));
+            let hold = ui.add_enabled(!live.is_stopping, Button::new(text));
             if hold.clicked() {
                 asked.push(SweepAction::Tell(command));
             }
@@ -93,7 +93,13 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
                     true => tr!("Available when the active sweep has ended"),
                     false => tr!("Run the remaining runs"),
                 };
-                let go_on = primary_button(ui, tr!("Resume"), !is_on, 90.0);
+                // As high as the others of its row.
+                let palette = palette(ui.visuals());
+                let text = RichText::new(tr!("Resume"))
+                    .color(palette.on_accent)
+                    .strong();
+                let go_on = Button::new(text).fill(palette.accent);
+                let go_on = ui.add_enabled(!is_on, go_on);
                 if go_on
                     .on_hover_text(hint)
                     .on_disabled_hover_text(hint)
@@ -114,7 +120,7 @@ pub(super) fn behind_ui(ui: &mut Ui, panel: &SweepState, asked: &mut Vec<SweepAc
     let Some(on) = panel.on() else { return };
     let name = &on.plan.sweep.name;
     let done = on.queue.done_words(&on.plan);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         weak_small(ui, tr!("The sweep {name} is running, {done}", name, done));
         if ui.small_button(tr!("Show sweep")).clicked() {
             asked.push(SweepAction::Open(on.path.clone()));
@@ -159,7 +165,8 @@ fn progress_ui(ui: &mut Ui, shown: &OpenSweep, store: &RunStore) {
     if let Some(secs) = left {
         text += &tr!(", about {} left", duration(secs));
     }
-    ui.horizontal(|ui| {
+    // A long text goes on below the bar, so that the rows below are no wider than the view.
+    ui.horizontal_wrapped(|ui| {
         let bar = ProgressBar::new(share.clamp(0.0, 1.0))
             .fill(palette(ui.visuals()).accent)
             .desired_width(180.0)

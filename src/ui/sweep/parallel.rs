@@ -22,6 +22,8 @@ const BOTTOM: f32 = 22.0;
 const SIDE: f32 = 56.0;
 /// Room below for a line of text and buttons.
 const LINE: f32 = 32.0;
+/// In less room than this, what is said below the axes takes two lines.
+const NARROW_BELOW: f32 = 560.0;
 /// The widest name of an axis.
 const MAX_NAME_WIDTH: f32 = 108.0;
 /// How near a line a click must be.
@@ -35,7 +37,9 @@ pub(super) fn parallel_ui(
     selection: &mut Selection,
 ) {
     let axes = axes(results, look);
-    let size = ui.available_size() - vec2(0.0, LINE);
+    let is_narrow = ui.available_width() < NARROW_BELOW;
+    let below = if is_narrow { 2.0 * LINE } else { LINE };
+    let size = ui.available_size() - vec2(0.0, below);
     let (rect, response) = ui.allocate_exact_size(size.max(vec2(200.0, 120.0)), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, tr!("Parallel coordinates")));
     let plot = Rect::from_min_max(rect.min + vec2(SIDE, TOP), rect.max - vec2(SIDE, BOTTOM));
@@ -74,7 +78,7 @@ pub(super) fn parallel_ui(
         axis_ui(ui, (idx, axis), (x(idx), name_width), plot, look);
     }
     pick(ui, &response, &lines, selection);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         weak_small(ui, tr!("{n_kept} of {} runs.", results.rows.len(), n_kept));
         if look.brushes.is_empty() {
             weak_small(
@@ -187,11 +191,7 @@ fn axis_ui(
         painter.galley(place.min, galley, colours.text);
     }
     let font = FontId::proportional(12.0);
-    let scale = match axis.is_log() {
-        Some(true) => tr!(" (log)"),
-        Some(false) | None => "",
-    };
-    let text = cut_middle(ui, &format!("{}{scale}", axis.name), &font, name_width);
+    let text = cut_middle(ui, &axis.axis_name(), &font, name_width);
     let name = Rect::from_center_size(pos2(x, plot.top() - 15.0), vec2(name_width, 18.0));
     let click = ui.interact(name, ui.scope_id().with(("axis", idx)), Sense::click());
     click.widget_info(|| WidgetInfo::labeled(Role::Button, true, tr!("Scale of {}", axis.name)));

@@ -104,6 +104,15 @@ impl Scale {
         }
     }
 
+    /// What stands at its axis: its name, and that it is logarithmic where it is.
+    pub fn axis_name(&self) -> String {
+        let scale = match self.is_log() {
+            Some(true) => tr!(" (log)"),
+            Some(false) | None => "",
+        };
+        format!("{}{scale}", self.name)
+    }
+
     /// Whether it is logarithmic; none where it has no numbers.
     pub fn is_log(&self) -> Option<bool> {
         match &self.kind {

@@ -1,6 +1,8 @@
 //! A metric against a field, one point a run.
 
-use eframe::egui::{Align2, FontId, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use eframe::egui::{
+    Align2, FontId, Pos2, Rect, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2,
+};
 
 use super::heatmap::field_ui;
 use super::parts::{has_fields, run_of, select};
@@ -11,10 +13,13 @@ use crate::sweep::results::{Row, SweepResults};
 use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{palette, run_colour};
 use crate::ui::widgets::controls::{cut_middle, weak_small};
+use crate::ui::widgets::heatmap::axis_names;
 use crate::ui::widgets::numbers::number;
 
 const LEFT: f32 = 58.0;
-const BOTTOM: f32 = 24.0;
+const BOTTOM: f32 = 36.0;
+/// How far the names of the axes lie from the plot.
+const APART: Vec2 = vec2(57.0, 21.0);
 /// How near a point a click must be.
 const REACH: f32 = 12.0;
 
@@ -57,6 +62,8 @@ pub(super) fn scatter_ui(
     let colours = palette(ui.visuals());
     let painter = ui.painter();
     painter.rect_filled(plot, 4.0, colours.sunken);
+    let names = [&up, &across].map(Scale::axis_name);
+    axis_names(ui, plot, names.each_ref().map(String::as_str), 10.5, APART);
     let font = FontId::proportional(10.5);
     for (share, text) in up.marks() {
         let y = plot.bottom() - plot.height() * (0.04 + 0.92 * share);

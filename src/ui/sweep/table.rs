@@ -52,7 +52,7 @@ pub(super) fn table_ui(
 
 /// Columns with their names and widths.
 fn columns(results: &SweepResults, metrics: &[Metric]) -> Vec<(Column, String, f32)> {
-    let mut columns = vec![(Column::Name, "run".to_owned(), 140.0)];
+    let mut columns = vec![(Column::Name, tr!("run").to_owned(), 140.0)];
     let fields = results.fields.iter().enumerate();
     columns.extend(fields.map(|(idx, field)| {
         let name = short_field_name(field).into_owned();
@@ -60,7 +60,7 @@ fn columns(results: &SweepResults, metrics: &[Metric]) -> Vec<(Column, String, f
         let width = 26.0 + 6.6 * name.chars().count() as f32;
         (Column::Field(idx), name, width.max(62.0))
     }));
-    columns.push((Column::Status, "status".into(), 76.0));
+    columns.push((Column::Status, tr!("status").into(), 76.0));
     for &metric in metrics {
         let width = match metric {
             Metric::Accuracy | Metric::TestAccuracy => 190.0,

@@ -36,14 +36,18 @@ pub(super) fn view_table(shown: &OpenSweep, look: &ResultsSettings) -> Table {
 /// The mean of every cell: a row for each value up, a column for each value across.
 fn heatmap_table(results: &SweepResults, look: &ResultsSettings) -> Table {
     let Some(cells) = Cells::of(results, look) else {
-        return Table::new(&results.name, ["nothing"]);
+        return Table::new(&results.name, [tr!("nothing")]);
     };
     let name = |field: usize| {
         let path = results.fields.get(field);
         path.map_or(String::new(), |path| field_name(path).into_owned())
     };
     let (of_row, of_column) = (name(look.up), name(look.across));
-    let title = format!("{}, mean of {}", results.name, look.metric.words());
+    let title = tr!(
+        "{}, mean of {}",
+        results.name,
+        language::text(look.metric.words())
+    );
     let first = format!("{of_row} \\ {of_column}");
     let columns = cells.across.iter().map(|value| value.0.clone());
     let mut table = Table::new(title, [first].into_iter().chain(columns));
@@ -57,7 +61,7 @@ fn heatmap_table(results: &SweepResults, look: &ResultsSettings) -> Table {
     let n_runs: usize = cells.means.iter().flatten().flatten().map(|of| of.1).sum();
     table
         .notes
-        .push(format!("Means of n = {} in all.", runs(n_runs)));
+        .push(tr!("Means of n = {} in all.", runs(n_runs)));
     table
 }
 

@@ -17,7 +17,7 @@ use super::parts::spoken;
 use super::settings::ResultsView;
 use super::state::SweepState;
 use crate::language;
-use crate::report::Table;
+use crate::report::{SavedTable, Table};
 use crate::runs::RunStore;
 use crate::sweep::results::Metric;
 use crate::ui::shared::action::Action;
@@ -140,7 +140,9 @@ fn save_ui(ui: &mut Ui, shown: &OpenSweep) -> Option<Action> {
         }
     };
     let results = &shown.results;
-    let table = |table: Table, name: &str| Action::SaveTable(Box::new(table), name.into());
+    let table = |table: &dyn Fn() -> Table, name: &str| {
+        Action::SaveTable(Box::new(SavedTable::of(table)), name.into())
+    };
     entry(
         ui,
         tr!("This view as PNG or SVG…"),
@@ -157,15 +159,15 @@ fn save_ui(ui: &mut Ui, shown: &OpenSweep) -> Option<Action> {
         ui,
         tr!("Every run as a table…"),
         tr!("A row for each run"),
-        &|| table(results.runs_table(true), "runs"),
+        &|| table(&|| results.runs_table(true), "runs"),
     );
     let hint = tr!("A row for each setting, with means over its seeds and 95% intervals");
     entry(ui, tr!("Every setting as a table…"), hint, &|| {
-        table(results.settings_table(), "settings")
+        table(&|| results.settings_table(), "settings")
     });
     let hint = tr!("The best run of each part on the test split, and the untuned model");
     entry(ui, tr!("The best runs as a table…"), hint, &|| {
-        table(results.best_table(), "best")
+        table(&|| results.best_table(), "best")
     });
     ui.separator();
     let folder = shown.path.clone();

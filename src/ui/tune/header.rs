@@ -138,12 +138,6 @@ fn buttons_ui(
         });
         return actions;
     }
-    if run.elsewhere.is_some() {
-        ui.menu_button(tr!("More"), |ui| {
-            actions.extend(run_menu_ui(ui, run, selection))
-        });
-        return actions;
-    }
     let mut button = |ui: &mut Ui, text: &str, hint: &str, action: Action| {
         let button = Button::new(text).min_size(vec2(68.0, 26.0));
         if ui.add(button).on_hover_text(hint).clicked() {
@@ -160,7 +154,7 @@ fn buttons_ui(
             Action::Stop(id()),
         );
     }
-    if matches!(run.status, RunStatus::Evaluating { .. }) {
+    if matches!(run.status, RunStatus::Evaluating { .. }) && run.elsewhere.is_none() {
         button(
             ui,
             tr!("Skip scoring"),
@@ -179,6 +173,19 @@ fn buttons_ui(
         }
         RunStatus::Paused { .. } => {
             button(ui, tr!("Resume"), tr!("Resume"), Action::Resume(id()));
+            if run.elsewhere.is_some() && run.step > 0 {
+                let hint = tr!("Save its state for another program");
+                button(ui, tr!("Export…"), hint, Action::OpenExport(id()));
+            }
+        }
+        // Its checkpoints are on the other machine.
+        RunStatus::Interrupted { .. } | RunStatus::Stopped { .. } | RunStatus::Failed(_)
+            if run.is_watched =>
+        {
+            if !run.exported.is_empty() {
+                let hint = tr!("Save its state for another program");
+                button(ui, tr!("Export…"), hint, Action::OpenExport(id()));
+            }
         }
         RunStatus::Interrupted { .. } | RunStatus::Stopped { .. } | RunStatus::Failed(_) => {
             button(

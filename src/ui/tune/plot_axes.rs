@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use eframe::egui::{Id, Vec2b, vec2};
+use eframe::egui::{Id, RichText, Vec2b, vec2};
 use egui_plot::{AxisHints, GridInput, GridMark, Plot, uniform_grid_spacer};
 
 use super::plot_scales::{Extent, Scales};
@@ -10,6 +10,9 @@ use super::ticks::round_step;
 use crate::ui::shell::theme::{Palette, blend};
 use crate::ui::widgets::metric::Metric;
 use crate::ui::widgets::numbers::number;
+
+/// The height from which a plot says what it runs over.
+const NAMED_FROM: f32 = 150.0;
 
 /// A plot of a number over the steps, without its lines.
 pub fn plot<'a>(
@@ -31,9 +34,13 @@ pub fn plot<'a>(
             String::new()
         }
     };
-    let x_axis = AxisHints::new_x()
+    let mut x_axis = AxisHints::new_x()
         .formatter(step)
         .label_spacing(34.0..=70.0);
+    // All plots share the axis; the small ones have no room to say what it is.
+    if height >= NAMED_FROM {
+        x_axis = x_axis.label(RichText::new(scales.axis.unit()).size(11.0));
+    }
     let y_axis = AxisHints::new_y()
         .formatter(move |mark, _| value(mark.value))
         .min_thickness(46.0)

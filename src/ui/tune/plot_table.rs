@@ -19,15 +19,15 @@ pub(crate) fn data_words<'a>(runs: impl IntoIterator<Item = &'a Run>) -> String 
 pub(crate) fn metric_table(metric: Metric, runs: &[&Run]) -> Table {
     let has_checks = metric == Metric::Loss;
     let mut columns = vec![
-        "run".to_owned(),
-        "data".to_owned(),
-        "step".to_owned(),
-        "tokens".to_owned(),
-        "seconds".to_owned(),
+        tr!("run").to_owned(),
+        tr!("data").to_owned(),
+        tr!("step").to_owned(),
+        tr!("tokens").to_owned(),
+        tr!("seconds").to_owned(),
         metric.title().to_lowercase(),
     ];
     if has_checks {
-        columns.push("held-out loss".into());
+        columns.push(tr!("validation loss").into());
     }
     let mut table = Table::new(metric.title(), columns);
     let mut n_left_out = 0;
@@ -56,15 +56,16 @@ pub(crate) fn metric_table(metric: Metric, runs: &[&Run]) -> Table {
     }
     let n_runs = runs.len();
     let of = data_words(runs.iter().copied());
-    table.notes.push(format!(
-        "{}, {}; n = {n_runs} run{} on {of}.",
+    table.notes.push(tr!(
+        "{}, {}; n = {n} run on {of}." | "{}, {}; n = {n} runs on {of}." % n_runs,
         metric.title(),
         metric.unit(),
-        if n_runs == 1 { "" } else { "s" }
+        of
     ));
     if n_left_out > 0 {
-        table.notes.push(format!(
-            "{n_left_out} more numbers are left out; the table of all metrics has them."
+        table.notes.push(tr!(
+            "{n_left_out} more numbers are left out; the table of all metrics has them.",
+            n_left_out
         ));
     }
     table

@@ -19,13 +19,13 @@ use crate::ui::widgets::status_mark::status_sentence;
 /// number of all runs.
 pub fn report(runs: &[Run], charts: &[Metric], svg: impl Fn(Metric) -> String) -> Page {
     let title = match runs {
-        [run] => format!("Run {}", run.title()),
-        runs => format!("{} runs", runs.len()),
+        [run] => tr!("Run {}", run.title()),
+        runs => tr!("{n} run" | "{n} runs" % runs.len()),
     };
     let mut page = Page {
         title,
         parts: vec![
-            PagePart::Text(format!(
+            PagePart::Text(tr!(
                 "Written by Gosling {}, {}.",
                 env!("CARGO_PKG_VERSION"),
                 utc_now()
@@ -40,7 +40,7 @@ pub fn report(runs: &[Run], charts: &[Metric], svg: impl Fn(Metric) -> String) -
     if let Some(table) = difference_table(runs) {
         add(PagePart::Table(table));
     }
-    add(PagePart::Heading("Plots".into()));
+    add(PagePart::Heading(tr!("Plots").into()));
     let data = data_words(runs);
     for &metric in charts {
         if runs.iter().any(|run| !metric.series(run).is_empty()) {
@@ -50,7 +50,7 @@ pub fn report(runs: &[Run], charts: &[Metric], svg: impl Fn(Metric) -> String) -
             });
         }
     }
-    add(PagePart::Heading("Runs".into()));
+    add(PagePart::Heading(tr!("Runs").into()));
     for run in runs {
         add(PagePart::Text(format!(
             "{}: {}.",
@@ -73,14 +73,14 @@ pub fn report(runs: &[Run], charts: &[Metric], svg: impl Fn(Metric) -> String) -
 
 fn runs_table(runs: &[Run]) -> Table {
     let columns = [
-        "run",
-        "method",
-        "data",
-        "steps",
-        "validation loss",
-        "at step",
+        tr!("run"),
+        tr!("method"),
+        tr!("data"),
+        tr!("steps"),
+        tr!("validation loss"),
+        tr!("at step"),
     ];
-    let mut table = Table::new("Runs", columns);
+    let mut table = Table::new(tr!("Runs"), columns);
     for run in runs {
         let (loss, at) = match run.best_validation() {
             Some((step, loss)) => (Cell::number(loss, 4), Cell::Count(step as u64)),
@@ -105,16 +105,20 @@ fn runs_table(runs: &[Run]) -> Table {
 
 /// Every accuracy with its interval; none where nothing was measured.
 pub(crate) fn accuracy_table(runs: &[&Run]) -> Option<Table> {
-    let mut table = Table::new(
-        "Accuracy",
-        ["run", "model", "benchmark", "split", "accuracy"],
-    );
+    let columns = [
+        tr!("run"),
+        tr!("model"),
+        tr!("benchmark"),
+        tr!("split"),
+        tr!("accuracy"),
+    ];
+    let mut table = Table::new(tr!("Accuracy"), columns);
     for run in runs {
         for (phase, summary) in &run.evaluations {
             let model = match phase {
-                EvaluationPhase::Before => "untuned".to_owned(),
-                EvaluationPhase::FewShot => format!("untuned, {}-shot", summary.few_shot),
-                EvaluationPhase::After => "tuned".to_owned(),
+                EvaluationPhase::Before => tr!("untuned").to_owned(),
+                EvaluationPhase::FewShot => tr!("untuned, {}-shot", summary.few_shot),
+                EvaluationPhase::After => tr!("tuned").to_owned(),
             };
             let accuracy = headline(run, *phase).map_or(Cell::Empty, Cell::from);
             table.push([
@@ -127,7 +131,8 @@ pub(crate) fn accuracy_table(runs: &[&Run]) -> Option<Table> {
         }
     }
     table.notes.push(
-        "Share of correct answers with the 95% interval (Wilson) and the number of items.".into(),
+        tr!("Share of correct answers with the 95% interval (Wilson) and the number of items.")
+            .into(),
     );
     (!table.rows.is_empty()).then_some(table)
 }
@@ -141,8 +146,8 @@ fn difference_table(runs: &[Run]) -> Option<Table> {
     }
     let titles = runs.iter().map(|run| run.title().to_owned());
     let mut table = Table::new(
-        "Settings that differ",
-        ["field".to_owned()].into_iter().chain(titles),
+        tr!("Settings that differ"),
+        [tr!("field").to_owned()].into_iter().chain(titles),
     );
     for difference in differences {
         let values = difference.values.into_iter().map(Cell::Text);

@@ -13,9 +13,8 @@ use super::plot_menu::Placed;
 use super::plot_settings::PlotSettings;
 use super::report::accuracy_table;
 use super::state::Tune;
-use crate::language::in_english;
 use crate::protocol::event::RunId;
-use crate::report::Table;
+use crate::report::{SavedTable, Table};
 use crate::runs::run::{Run, RunStatus};
 use crate::ui::shared::action::Action;
 use crate::ui::shared::run_in_sweep::RunInSweep;
@@ -80,7 +79,7 @@ pub fn tune_ui<'a>(
             accuracy_ui(ui, focused, selection);
             ui.add_space(GAP);
         }
-        let accuracies = || in_english(|| accuracy_table(&runs));
+        let accuracies = || accuracy_table(&runs);
         let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
         let has_values = |metric: Metric| {
             let mut runs = runs.iter().copied().chain(baseline);
@@ -266,11 +265,9 @@ fn save_ui(
         }
         let report = Action::SaveReport(selected.to_vec());
         entry(ui, tr!("A report as HTML or Markdown…"), report);
-        let table = accuracies();
         let button = eframe::egui::Button::new(tr!("The accuracies as a table…"));
-        if ui.add_enabled(table.is_some(), button).clicked()
-            && let Some(table) = table
-        {
+        if ui.add_enabled(accuracies().is_some(), button).clicked() {
+            let table = SavedTable::of(|| accuracies().unwrap_or_default());
             actions.push(Action::SaveTable(Box::new(table), "accuracies".into()));
             ui.close();
         }

@@ -3,8 +3,9 @@
 use eframe::egui::{RichText, Ui};
 
 use crate::bench::Accuracy;
+use crate::language::Bilingual;
 use crate::persist::evaluation_file::EvaluationFile;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score};
 use crate::protocol::fields::choice::Choice as _;
 use crate::runs::run::Run;
 use crate::ui::shared::selection::Selection;
@@ -31,7 +32,8 @@ fn accuracy(score: &Score) -> Accuracy {
     }
 }
 
-fn phase_label(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
+/// What a measurement is of, as in "untuned, 5-shot".
+pub(crate) fn phase_label(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
     match phase {
         EvaluationPhase::Before => tr!("untuned").into(),
         EvaluationPhase::FewShot => tr!("untuned, {}-shot", summary.few_shot),
@@ -54,7 +56,7 @@ pub(crate) fn group(run: &Run, selection: &Selection, ui: &Ui, has_title: bool) 
         let summary = run.evaluation(*phase)?;
         Some(Bar {
             phase: *phase,
-            label: phase_label(*phase, summary),
+            label: Bilingual::of(|| phase_label(*phase, summary)),
             accuracy: accuracy(summary.scores.first()?),
             n_total: Some(summary.n_total).filter(|n_total| {
                 summary
@@ -62,12 +64,15 @@ pub(crate) fn group(run: &Run, selection: &Selection, ui: &Ui, has_title: bool) 
                     .first()
                     .is_some_and(|score| *n_total > score.n_items + summary.left_out)
             }),
-            note: summary.written.as_ref().map(WrittenAnswers::words),
+            note: summary
+                .written
+                .as_ref()
+                .map(|of| Bilingual::of(|| of.words())),
         })
     });
     BarGroup {
         colour: run_colour(selection.colour(&run.id), ui.visuals()),
-        title: has_title.then(|| run.title().to_owned()),
+        title: has_title.then(|| Bilingual::name(run.title())),
         bars: bars.collect(),
     }
 }

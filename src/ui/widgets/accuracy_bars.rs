@@ -10,6 +10,7 @@ use eframe::egui::{
 
 use super::controls::{cut_middle, elided};
 use crate::bench::Accuracy;
+use crate::language::Bilingual;
 use crate::protocol::event::EvaluationPhase;
 use crate::report::{Cell, Estimate, Table};
 use crate::ui::shell::charts;
@@ -32,13 +33,13 @@ pub struct Bar {
     /// What was measured.
     pub phase: EvaluationPhase,
     /// What stands in front of it.
-    pub label: String,
+    pub label: Bilingual,
     /// The share, with its count.
     pub accuracy: Accuracy,
     /// Items of the whole, where a part was scored.
     pub n_total: Option<usize>,
     /// What stands in small letters below it; nothing where there is nothing to say.
-    pub note: Option<String>,
+    pub note: Option<Bilingual>,
 }
 
 impl Bar {
@@ -67,7 +68,7 @@ pub struct BarGroup {
     /// The run's colour.
     pub colour: Color32,
     /// What stands above the bars; nothing where one run is shown.
-    pub title: Option<String>,
+    pub title: Option<Bilingual>,
     /// The bars from top to bottom.
     pub bars: Vec<Bar>,
 }
@@ -100,7 +101,7 @@ pub fn accuracy_bars_ui(ui: &mut Ui, title: &str, groups: &[BarGroup]) {
         if let Some(title) = &group.title {
             let line = Rect::from_min_size(pos2(rect.left(), y), vec2(rect.width(), row));
             if ui.is_rect_visible(line) {
-                paint_title(ui, line, group.colour, title);
+                paint_title(ui, line, group.colour, title.text());
             }
             y += row + 4.0;
         }
@@ -116,7 +117,7 @@ pub fn accuracy_bars_ui(ui: &mut Ui, title: &str, groups: &[BarGroup]) {
                 paint_bar(ui, axis, y, group.colour, bar, is_narrow, room);
                 if let Some(note) = &bar.note {
                     let below = line.with_min_y(y + BAR_HEIGHT + 1.0);
-                    paint_note(ui, below.with_min_x(axis.left()), note);
+                    paint_note(ui, below.with_min_x(axis.left()), note.text());
                 }
             }
             y += bar.height();
@@ -134,7 +135,8 @@ pub fn number_of(title: &str) -> u64 {
 
 /// What is drawn, a row for each bar.
 fn bars_table(title: &str, groups: &[BarGroup]) -> Table {
-    let mut table = Table::new(title, ["run", "model", "accuracy", "answers"]);
+    let columns = [tr!("run"), tr!("model"), tr!("accuracy"), tr!("answers")];
+    let mut table = Table::new(title, columns);
     for group in groups {
         for bar in &group.bars {
             let accuracy = match bar.n_total {
@@ -144,20 +146,21 @@ fn bars_table(title: &str, groups: &[BarGroup]) -> Table {
                 }),
                 None => bar.accuracy.into(),
             };
-            let words = |text: &Option<String>| match text {
-                Some(text) => Cell::text(text),
+            let words = |text: &Option<Bilingual>| match text {
+                Some(text) => Cell::text(text.text()),
                 None => Cell::Empty,
             };
             table.push([
                 words(&group.title),
-                Cell::text(&bar.label),
+                Cell::text(bar.label.text()),
                 accuracy,
                 words(&bar.note),
             ]);
         }
     }
     table.notes.push(
-        "Share of correct answers with the 95% interval (Wilson) and the number of items.".into(),
+        tr!("Share of correct answers with the 95% interval (Wilson) and the number of items.")
+            .into(),
     );
     table
 }
@@ -185,11 +188,11 @@ pub fn axis_within(rect: Rect) -> Rect {
 /// The bars in words.
 fn spoken(groups: &[BarGroup]) -> String {
     let bars = groups.iter().flat_map(|group| {
-        let title = group.title.as_deref().unwrap_or_default();
+        let title = group.title.as_ref().map_or("", Bilingual::text);
         group.bars.iter().map(move |bar| {
             let note = bar.note.as_ref();
-            let note = note.map_or(String::new(), |note| format!(", {note}"));
-            format!("{title} {} {}{note}", bar.label, bar.figure())
+            let note = note.map_or(String::new(), |note| format!(", {}", note.text()));
+            format!("{title} {} {}{note}", bar.label.text(), bar.figure())
         })
     });
     bars.collect::<Vec<_>>().join("; ")
@@ -260,7 +263,7 @@ fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow:
     let x = |share: f64| axis.left() + share as f32 * axis.width();
     let value = bar.accuracy.value();
     let font = FontId::proportional(12.0);
-    let label = elided(ui, &bar.label, font, palette.weak, room - 10.0);
+    let label = elided(ui, bar.label.text(), font, palette.weak, room - 10.0);
     let place = Rect::from_min_size(
         pos2(
             axis.left() - 10.0 - label.size().x,
@@ -269,7 +272,7 @@ fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow:
         label.size(),
     );
     if label.elided {
-        whole_on_hover(ui, place, &bar.label);
+        whole_on_hover(ui, place, bar.label.text());
     }
     painter.galley(place.min, label, palette.weak);
     if value.is_finite() {
@@ -347,17 +350,17 @@ mod tests {
     fn bars_are_saved_with_their_items_of_all() {
         let bar = |label: &str, n_total, note: Option<&str>| Bar {
             phase: EvaluationPhase::After,
-            label: label.into(),
+            label: Bilingual::name(label),
             accuracy: Accuracy {
                 n_correct: 30,
                 n_items: 200,
             },
             n_total,
-            note: note.map(str::to_owned),
+            note: note.map(Bilingual::name),
         };
         let group = BarGroup {
             colour: Color32::RED,
-            title: Some("a".into()),
+            title: Some(Bilingual::name("a")),
             bars: vec![
                 bar("untuned", Some(500), Some("191 of 200 ended")),
                 bar("tuned", None, None),

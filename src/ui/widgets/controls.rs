@@ -100,6 +100,17 @@ pub fn within<R>(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui) -> R) ->
     shown.inner
 }
 
+/// Room for a control of one width and the name in front of it, which stay on one line
+/// where their row wraps.
+pub fn with_name<R>(ui: &mut Ui, name: &str, width: f32, content: impl FnOnce(&mut Ui) -> R) -> R {
+    let font = TextStyle::Body.resolve(ui.style());
+    let name = ui
+        .painter()
+        .layout_no_wrap(name.to_owned(), font, Color32::WHITE);
+    let width = name.size().x + ui.spacing().item_spacing.x + width;
+    within(ui, width, content)
+}
+
 /// Room of one height, so that nothing around it moves with what comes and goes
 /// within.
 pub fn reserved<R>(ui: &mut Ui, height: f32, content: impl FnOnce(&mut Ui) -> R) -> R {

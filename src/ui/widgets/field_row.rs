@@ -12,6 +12,7 @@ use super::controls::{self, cut_label, named, wrong};
 use super::numbers::plain;
 use crate::language;
 use crate::protocol::fields::field::Field;
+use crate::protocol::fields::with_names;
 use crate::ui::shell::theme::{CONTROL_HEIGHT, FOCUS_RING, palette};
 
 /// Width of the names.
@@ -122,7 +123,7 @@ pub fn row(
         }
     });
     if let Some(Problem { reason, .. }) = problem {
-        wrong(ui, reason);
+        wrong(ui, &with_names(reason));
     }
 }
 

@@ -67,11 +67,13 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
         Action::Pin(pinned),
     );
     ui.separator();
+    // One that another process works on writes it when it is asked.
+    let can_write = run.elsewhere.is_some() && run.step > 0;
     entry(
         ui,
         tr!("Export the state…"),
         tr!("Save its state for another program"),
-        has_state,
+        has_state || can_write,
         Action::OpenExport(id()),
     );
     entry(

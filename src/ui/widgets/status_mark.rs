@@ -108,6 +108,7 @@ pub fn status_sentence(run: &Run) -> String {
     let word = status_word(&run.status);
     let left = match run.elsewhere {
         None => left,
+        Some(_) if run.is_watched => tr!("{left}; running on another machine", left),
         Some(0) => tr!("{left}; running in another process", left),
         Some(pid) => tr!(
             "{left}; running in another process, number {pid}",

@@ -163,3 +163,67 @@ fn what_is_skipped_is_told_once_and_of_the_run_that_is_meant() {
         assert!(!control.take_skip());
     }
 }
+
+#[test]
+fn what_others_ask_reaches_the_run_that_polls() {
+    use RunRequest::{Pause, Resume, SaveState, Stop};
+    let run = id("a");
+    let poll = |requests: &[RunRequest]| {
+        let (_commands, mut control) = control();
+        let (sender, receiver) = unbounded();
+        control.requests = receiver;
+        for request in requests {
+            sender.send(*request).unwrap();
+        }
+        let mut n_pauses = 0;
+        let polled = control.poll(Some(&run), &mut || {
+            n_pauses += 1;
+            Ok(())
+        });
+        let saves = control.take_state_request();
+        (polled.is_err(), n_pauses, saves)
+    };
+    assert_eq!(poll(&[]), (false, 0, false));
+    assert_eq!(poll(&[Pause, Resume]), (false, 1, false));
+    assert_eq!(poll(&[Pause, SaveState, Stop]), (true, 1, true));
+    assert_eq!(poll(&[SaveState]), (false, 0, true));
+    assert_eq!(poll(&[Resume]), (false, 0, false));
+}
+
+#[test]
+fn a_held_run_writes_its_state_and_stays_held() {
+    let (_commands, mut control) = control();
+    let (sender, receiver) = unbounded();
+    control.requests = receiver;
+    control.attention = Attention::WorkOrText;
+    for request in [RunRequest::Pause, RunRequest::SaveState] {
+        sender.send(request).unwrap();
+    }
+    control.poll(Some(&id("a")), &mut || Ok(())).unwrap();
+    assert!(control.holds());
+    assert!(control.take_state_request());
+    sender.send(RunRequest::Resume).unwrap();
+    let mut told_again = false;
+    let polled = control.poll(Some(&id("a")), &mut || {
+        told_again = true;
+        Ok(())
+    });
+    assert!(polled.is_ok() && !told_again && !control.holds());
+}
+
+#[test]
+fn a_pause_holds_when_nobody_else_can_ask_any_more() {
+    let (commands, mut control) = control();
+    let (sender, receiver) = unbounded();
+    control.requests = receiver;
+    sender.send(RunRequest::Pause).unwrap();
+    drop(sender);
+    let mut n_pauses = 0;
+    let polled = control.poll(Some(&id("a")), &mut || {
+        n_pauses += 1;
+        commands.send(Command::Resume(id("a"))).unwrap();
+        Ok(())
+    });
+    assert!(polled.is_ok());
+    assert_eq!(n_pauses, 1);
+}

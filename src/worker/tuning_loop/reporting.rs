@@ -28,15 +28,19 @@ impl Tuning<'_> {
         self.told = told.map(|diagnosis| diagnosis.sign.clone()).collect();
     }
 
-    /// Takes commands, and answers those who look on, in a pause too.
-    pub(super) fn listen(&mut self, step: usize, context: &mut Context<'_>) -> Result<()> {
+    /// Takes commands, and answers those who look on, in a pause too. Whether the state
+    /// is to be written.
+    pub(super) fn listen(&mut self, step: usize, context: &mut Context<'_>) -> Result<bool> {
         loop {
             context.control.attention = Attention::WorkOrText;
             let polled = context.poll(step);
             context.control.attention = Attention::Work;
             polled?;
+            if context.control.take_state_request() {
+                return Ok(true);
+            }
             let Some(request) = context.control.take_trace() else {
-                return Ok(());
+                return Ok(false);
             };
             context.during = JobPhase::Tracing;
             let tracer = Tracer {

@@ -253,8 +253,10 @@ impl StoredState {
         let ids = |text: &Example| text.tokens.iter().copied().max();
         let highest = texts.examples.iter().filter_map(ids).max();
         if highest.is_none_or(|id| id as usize >= n_vocab) {
-            let reason = format!(
-                "has no token in the first {MAX_TOKENS} that counts, or one that the model does not have"
+            let reason = tr!(
+                "has no token in the first {MAX_TOKENS} that counts, or one that the model \
+                 does not have",
+                MAX_TOKENS
             );
             return Err(Error::spec("text", reason));
         }
@@ -264,7 +266,7 @@ impl StoredState {
             .filter(|text| text.n_counted(LossOn::Answer) > 0)
             .collect();
         if counted.is_empty() {
-            let reason = "has a single token, so there is nothing to predict";
+            let reason = tr!("has a single token, so there is nothing to predict");
             return Err(Error::spec("text", reason));
         }
         let losses = |state: &TunedState, text_start: TextStart| {

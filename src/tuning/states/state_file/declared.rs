@@ -17,11 +17,11 @@ pub fn declared_orientation(
     checkpoint: &Checkpoint,
     told: Option<Orientation>,
 ) -> Result<Option<Orientation>> {
-    let refuse = |reason: String| Err(Error::input(checkpoint.file(), "orientation", reason));
+    let refuse = |reason: String| Err(Error::input(checkpoint.file(), tr!("orientation"), reason));
     let said = match checkpoint.metadata().get(keys::ORIENTATION) {
         Some(text) => match Orientation::by_name(text) {
             Some(said) => Some(said),
-            None => return refuse(format!("\"{}\" is not known", shown(text))),
+            None => return refuse(tr!("\"{}\" is not known", shown(text))),
         },
         None => match read_sidecar(checkpoint.file())? {
             Some((_, orientation)) => Some(orientation),
@@ -31,7 +31,7 @@ pub fn declared_orientation(
     if let (Some(said), Some(told)) = (said, told)
         && said != told
     {
-        return refuse(format!(
+        return refuse(tr!(
             "the file itself says {}, not {}",
             said.name(),
             told.name()
@@ -56,8 +56,12 @@ pub fn stored_orientation(
         Some(convention) => Ok(convention.orientation),
         None => Err(Error::input(
             checkpoint.file(),
-            "orientation",
-            "the file does not state it; gosling import compares both on texts like those that it was tuned on, or choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)",
+            tr!("orientation"),
+            tr!(
+                "the file does not state it; gosling import compares both on texts like \
+                 those that it was tuned on, or choose value-key (RWKV-PEFT order) or \
+                 key-value (Ai00 and web-rwkv)"
+            ),
         )),
     }
 }

@@ -155,7 +155,7 @@ pub fn write_safetensors(
 /// As [`write_pth`], and [`Error::Input`] naming the number that f16 cannot
 /// hold (beyond 65504), and for a state with token shifts.
 pub fn write_st(state: &TunedState, path: impl AsRef<Path>) -> Result<ExportReport> {
-    refuse_shifts(state, path.as_ref(), "Ai00 and web-rwkv")?;
+    refuse_shifts(state, path.as_ref(), tr!("Ai00 and web-rwkv"))?;
     let export = Export {
         state,
         path: path.as_ref(),
@@ -174,28 +174,38 @@ pub(super) fn check_sound(state: &TunedState, path: &Path) -> Result<()> {
     if state.layers.len() != state.n_layer || state.n_layer == 0 || n_per_layer == 0 {
         let n_held = state.layers.len();
         return refuse(
-            "state".into(),
-            format!("holds {n_held} layers, not {}", state.n_layer),
+            tr!("state").into(),
+            tr!("holds {n_held} layers, not {}", state.n_layer, n_held),
         );
     }
     if let Some(values) = state.layers.iter().find(wrong) {
         let n_held = values.len();
         return refuse(
-            "state".into(),
-            format!("a layer has {n_held} numbers, not {n_per_layer}"),
+            tr!("state").into(),
+            tr!(
+                "a layer has {n_held} numbers, not {n_per_layer}",
+                n_held,
+                n_per_layer
+            ),
         );
     }
     let n_shifts = state.n_shifts_per_layer();
     if let Some(shifts) = &state.shifts
         && (shifts.len() != state.n_layer || shifts.iter().any(|of| of.len() != n_shifts))
     {
-        let reason = format!("has token shifts of another size than {n_shifts} numbers a layer");
-        return refuse("state".into(), reason);
+        let reason = tr!(
+            "has token shifts of another size than {n_shifts} numbers a layer",
+            n_shifts
+        );
+        return refuse(tr!("state").into(), reason);
     }
     match first_not_finite(state) {
         Some((place, value)) => refuse(
             place,
-            format!("is {value}; export a state from before the run diverged"),
+            tr!(
+                "is {value}; export a state from before the run diverged",
+                value
+            ),
         ),
         None => Ok(()),
     }
@@ -206,11 +216,12 @@ pub(super) fn refuse_shifts(state: &TunedState, path: &Path, programs: &str) -> 
     if !state.has_shifts() {
         return Ok(());
     }
-    let reason = format!(
-        "are tuned too, and {programs} cannot take them; export a .pth for the rwkv package or \
-         a .bin for rwkv.cpp, or tune S_0 alone (method.tune)"
+    let reason = tr!(
+        "are tuned too, and {programs} cannot take them; export a .pth for the rwkv \
+         package or a .bin for rwkv.cpp, or tune S_0 alone (method.tune)",
+        programs
     );
-    Err(Error::input(path, "token shifts", reason))
+    Err(Error::input(path, tr!("token shifts"), reason))
 }
 
 /// Refuses numbers that f16 cannot hold.
@@ -318,10 +329,11 @@ impl Export<'_> {
             Some(index) => Err(Error::input(
                 self.path,
                 place_of(self.state, layer, index),
-                format!(
+                tr!(
                     "is {}, beyond the {largest} that {} can hold; export an f32 file",
                     values[index],
-                    self.element.dtype().name()
+                    self.element.dtype().name(),
+                    largest
                 ),
             )),
         }
@@ -334,7 +346,7 @@ impl Export<'_> {
         metadata: HashMap<String, String>,
     ) -> Result<()> {
         let refuse = |error: safetensors::SafeTensorError| {
-            Error::input(self.path, "state", error.to_string())
+            Error::input(self.path, tr!("state"), error.to_string())
         };
         let mut views = Vec::with_capacity(layers.len());
         for layer in layers {
@@ -357,11 +369,15 @@ impl Export<'_> {
         };
         match layers.iter().find(|layer| !same(layer)) {
             None if written.names().len() == layers.len() => Ok(()),
-            None => Err(Error::input(self.path, "read back", "has extra tensors")),
+            None => Err(Error::input(
+                self.path,
+                tr!("read back"),
+                tr!("has extra tensors"),
+            )),
             Some(layer) => Err(Error::input(
                 self.path,
-                "read back",
-                format!(
+                tr!("read back"),
+                tr!(
                     "{} differs from what was written; check the disk",
                     layer.name
                 ),

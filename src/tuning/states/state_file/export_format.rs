@@ -101,8 +101,9 @@ impl FromStr for ExportFormat {
             "s0" => Ok(Self::S0Folder),
             "gguf" | "llama.cpp" | "llamacpp" => Err(Error::spec("format", NO_LLAMA_CPP)),
             other => {
-                let reason = format!(
-                    "`{other}` is unknown; choose pth, st, bin, safetensors, rmpack, vllm or s0"
+                let reason = tr!(
+                    "`{other}` is unknown; choose pth, st, bin, safetensors, rmpack, vllm or s0",
+                    other
                 );
                 Err(Error::spec("format", reason))
             }
@@ -131,7 +132,7 @@ pub fn export(
     check_architecture(metadata.architecture, format, path)?;
     if path.exists() && !overwrite {
         let reason = tr!("exists already; choose another name or overwrite it (--force)");
-        return Err(Error::input(path, "file", reason));
+        return Err(Error::input(path, tr!("file"), reason));
     }
     match format {
         ExportFormat::Pth(dtype) => {
@@ -182,11 +183,12 @@ fn check_architecture(architecture: Architecture, format: ExportFormat, path: &P
     if architecture == Architecture::Rwkv7 || is_for_all {
         return Ok(());
     }
-    let reason = format!(
-        "is for programs that run RWKV-7, and the state is of {}; export it as safetensors or s0",
+    let reason = tr!(
+        "is for programs that run RWKV-7, and the state is of {}; export it as \
+         safetensors or s0",
         architecture.name()
     );
-    Err(Error::input(path, "format", reason))
+    Err(Error::input(path, tr!("format"), reason))
 }
 
 fn check_ending(path: &Path, format: ExportFormat) -> Result<()> {
@@ -198,8 +200,11 @@ fn check_ending(path: &Path, format: ExportFormat) -> Result<()> {
     if format.endings().contains(&ending.as_str()) {
         return Ok(());
     }
-    let reason = format!("must end in .{usual}, by which programs know how to read it");
-    Err(Error::input(path, "name", reason))
+    let reason = tr!(
+        "must end in .{usual}, by which programs know how to read it",
+        usual
+    );
+    Err(Error::input(path, tr!("name"), reason))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ const RMPACK_ALIGNMENT: usize = 4096;
 pub fn write_rmpack(state: &TunedState, path: impl AsRef<Path>) -> Result<ExportReport> {
     let path = path.as_ref();
     check_sound(state, path)?;
-    refuse_shifts(state, path, "rwkv-mobile and the RWKV app")?;
+    refuse_shifts(state, path, tr!("rwkv-mobile and the RWKV app"))?;
     element_range(state, path)?;
     let mut max_abs_rounding = 0.0_f32;
     let mut payloads = Vec::new();
@@ -43,7 +43,7 @@ pub fn write_rmpack(state: &TunedState, path: impl AsRef<Path>) -> Result<Export
         payloads.push(payload);
     }
     let bytes = rmpack(state.n_head * state.head_size, &payloads);
-    let bytes = bytes.map_err(|reason| Error::input(path, "state", reason))?;
+    let bytes = bytes.map_err(|reason| Error::input(path, tr!("state"), reason))?;
     written(path, &bytes, max_abs_rounding)
 }
 
@@ -55,7 +55,7 @@ fn rmpack(n_embd: usize, payloads: &[Vec<u8>]) -> Result<Vec<u8>, &'static str> 
     let header: usize = names.iter().map(|name| 4 + name.len() + 16).sum();
     let header = RMPACK_MAGIC.len() + 4 + config.len() + 4 + header;
     let number = |n: usize| u32::try_from(n).map(u32::to_le_bytes);
-    let fail = |_| "has more layers than the format can count";
+    let fail = |_| tr!("has more layers than the format can count");
     let mut bytes = RMPACK_MAGIC.to_vec();
     bytes.extend(number(config.len()).map_err(fail)?);
     bytes.extend(config.as_bytes());
@@ -91,8 +91,8 @@ pub fn write_vllm(
     if state.layers.iter().flatten().all(|value| *value == 0.0) {
         return Err(Error::input(
             path,
-            "state",
-            "is zero everywhere, which vLLM refuses",
+            tr!("state"),
+            tr!("is zero everywhere, which vLLM refuses"),
         ));
     }
     let report = write_pth(state, path, PthDType::BF16)?;
@@ -116,7 +116,7 @@ pub fn write_vllm(
         }],
     });
     let mut text = serde_json::to_vec_pretty(&manifest)
-        .map_err(|error| Error::input(path, "manifest", error.to_string()))?;
+        .map_err(|error| Error::input(path, tr!("manifest"), error.to_string()))?;
     text.push(b'\n');
     let manifest = path.with_extension("profiles.json");
     write_atomic(&manifest, |file| file.write_all(&text))?;
@@ -153,9 +153,13 @@ pub fn write_s0_folder(
 ) -> Result<ExportReport> {
     let folder = folder.as_ref();
     check_sound(state, folder)?;
-    refuse_shifts(state, folder, "programs that follow s0-tuning")?;
+    refuse_shifts(state, folder, tr!("programs that follow s0-tuning"))?;
     if folder.is_file() {
-        return Err(Error::input(folder, "path", "is a file; name a folder"));
+        return Err(Error::input(
+            folder,
+            tr!("path"),
+            tr!("is a file; name a folder"),
+        ));
     }
     std::fs::create_dir_all(folder).map_err(|source| Error::io("create", folder, source))?;
     let shape = [state.n_head, state.head_size, state.head_size];
@@ -196,8 +200,8 @@ pub(super) fn written(path: &Path, bytes: &[u8], max_abs_rounding: f32) -> Resul
     write_atomic(path, |file| file.write_all(bytes))?;
     let read = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
     if read != bytes {
-        let reason = "differs from what was written; check the disk";
-        return Err(Error::input(path, "read back", reason));
+        let reason = tr!("differs from what was written; check the disk");
+        return Err(Error::input(path, tr!("read back"), reason));
     }
     Ok(ExportReport {
         path: path.to_path_buf(),

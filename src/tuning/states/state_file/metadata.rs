@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::PromptFormat;
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::model::checkpoint::shown;
 use crate::model::tokenizer::{MINI_FINGERPRINT, Tokenizer, WORLD_FINGERPRINT};
 use crate::model::{Architecture, LeadingToken, TextStart};
@@ -124,7 +125,7 @@ impl Metadata {
         let leading_token = match value(keys::LEADING_TOKEN) {
             None => None,
             Some(name) => Some(LeadingToken::named(&name).ok_or_else(|| {
-                let reason = format!(
+                let reason = tr!(
                     "\"{}\" is not known; a newer Gosling wrote it",
                     shown(&name)
                 );
@@ -134,7 +135,7 @@ impl Metadata {
         let architecture = match value(keys::ARCHITECTURE) {
             None => Architecture::Rwkv7,
             Some(key) => Architecture::by_key(&key).ok_or_else(|| {
-                let reason = format!("\"{}\" is not known; a newer Gosling wrote it", shown(&key));
+                let reason = tr!("\"{}\" is not known; a newer Gosling wrote it", shown(&key));
                 Error::input(file, keys::ARCHITECTURE, reason)
             })?,
         };
@@ -142,7 +143,7 @@ impl Metadata {
             None => None,
             Some(json) => Some(
                 serde_json::from_str(&json)
-                    .map_err(|error| Error::input(file, keys::TEMPLATE, error.to_string()))?,
+                    .map_err(|error| Error::input(file, keys::TEMPLATE, json_words(&error)))?,
             ),
         };
         let vocabulary = match (value(keys::VOCABULARY), value(keys::VOCABULARY_HASH)) {
@@ -205,11 +206,12 @@ impl Metadata {
         match mark.beside(state) {
             Some((_, tokenizer)) => Ok(Some(tokenizer)),
             None => {
-                let reason = format!(
-                    "the state was tuned with {mark}, which is not next to it; name the file with \
-                     --vocabulary"
+                let reason = tr!(
+                    "the state was tuned with {mark}, which is not next to it; name the file \
+                     with --vocabulary",
+                    mark
                 );
-                Err(Error::input(state, "vocabulary", reason))
+                Err(Error::input(state, tr!("vocabulary"), reason))
             }
         }
     }
@@ -242,9 +244,12 @@ impl std::fmt::Display for VocabularyMark {
         let start: String = self.sha256.chars().take(12).collect();
         write!(
             f,
-            "the vocabulary {} (sha256 {}…)",
-            shown(&self.name),
-            shown(&start)
+            "{}",
+            tr!(
+                "the vocabulary {} (sha256 {}…)",
+                shown(&self.name),
+                shown(&start)
+            )
         )
     }
 }

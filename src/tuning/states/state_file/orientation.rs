@@ -64,8 +64,10 @@ impl FromStr for Orientation {
             "value-key" => Ok(Self::ValueKey),
             "key-value" => Ok(Self::KeyValue),
             other => {
-                let reason = format!(
-                    "`{other}` is unknown; choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)"
+                let reason = tr!(
+                    "`{other}` is unknown; choose value-key (RWKV-PEFT order) or key-value (Ai00 \
+                     and web-rwkv)",
+                    other
                 );
                 Err(Error::spec("orientation", reason))
             }
@@ -98,7 +100,7 @@ impl Convention {
             Architecture::Rwkv7 => None,
             Architecture::GatedDeltaNet => Some(Self {
                 orientation: Orientation::KeyValue,
-                format: "state of Gated DeltaNet (fla, s0-tuning)",
+                format: tr!("state of Gated DeltaNet (fla, s0-tuning)"),
             }),
         }
     }

@@ -108,7 +108,7 @@ fn filled(values: &[(&str, String)]) -> String {
 pub fn write_python_snippet(pth: impl AsRef<Path>, metadata: &Metadata) -> Result<PathBuf> {
     let pth = pth.as_ref();
     if pth.file_name().is_none() {
-        return Err(Error::input(pth, "path", "ends in no file name"));
+        return Err(Error::input(pth, tr!("path"), tr!("ends in no file name")));
     }
     let path = pth.with_file_name(script_name(pth));
     let script = python_snippet(pth, metadata);

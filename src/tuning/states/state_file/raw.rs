@@ -56,8 +56,13 @@ pub fn read_raw(path: impl AsRef<Path>, model: &ModelConfig) -> Result<TunedStat
     let path = path.as_ref();
     let fail = |source| Error::io("read", path, source);
     let file = std::fs::File::open(path).map_err(fail)?;
-    let wanted = wanted_bytes(model)
-        .ok_or_else(|| Error::input(path, "size", "of the model's state is beyond this machine"))?;
+    let wanted = wanted_bytes(model).ok_or_else(|| {
+        Error::input(
+            path,
+            tr!("size"),
+            tr!("of the model's state is beyond this machine"),
+        )
+    })?;
     let mut bytes = Vec::new();
     // One more, so that a longer file is seen to be longer.
     file.take(wanted as u64 + 1)
@@ -75,15 +80,21 @@ pub fn raw_in(path: &Path, bytes: &[u8], model: &ModelConfig) -> Result<TunedSta
         let ModelConfig {
             n_layer, n_embd, ..
         } = model;
-        let reason = format!(
-            "is not that of a raw f32 state of {n_layer} layers with {n_embd} channels, {} bytes; \
-             choose the model that it was tuned for (--model)",
-            wanted_bytes(model).unwrap_or(0)
+        let reason = tr!(
+            "is not that of a raw f32 state of {n_layer} layers with {n_embd} channels, \
+             {} bytes; choose the model that it was tuned for (--model)",
+            wanted_bytes(model).unwrap_or(0),
+            n_layer,
+            n_embd
         );
-        return Err(Error::input(path, "size", reason));
+        return Err(Error::input(path, tr!("size"), reason));
     }
     let Some((n_per_layer, n_shifts)) = sizes(model.n_head, model.head_size) else {
-        return Err(Error::input(path, "size", "is beyond this machine"));
+        return Err(Error::input(
+            path,
+            tr!("size"),
+            tr!("is beyond this machine"),
+        ));
     };
     let (values, _) = bytes.as_chunks::<4>();
     let values: Vec<f32> = values

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::metadata::Metadata;
 use super::orientation::{Convention, Orientation};
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::model::checkpoint::shown;
 use crate::model::{Architecture, LeadingToken};
 
@@ -60,11 +61,11 @@ pub(super) fn read_s0_meta(states: &Path) -> Result<Option<(Metadata, Orientatio
     let text = |key: &str| meta.get(key).and_then(Value::as_str);
     let refuse = |key: &str, reason: String| Error::input(&path, key, reason);
     let Some(arch) = text("arch") else {
-        let reason = "is missing; it says what kind of model the state is for";
+        let reason = tr!("is missing; it says what kind of model the state is for");
         return Err(refuse("arch", reason.into()));
     };
     let Some(architecture) = Architecture::by_key(arch) else {
-        let reason = format!(
+        let reason = tr!(
             "is \"{}\"; Gosling reads states of rwkv7 and gated_deltanet",
             shown(arch)
         );
@@ -73,8 +74,8 @@ pub(super) fn read_s0_meta(states: &Path) -> Result<Option<(Metadata, Orientatio
     let orientation = match text("orientation") {
         None => orientation_of(architecture),
         Some(said) => Orientation::by_name(said).ok_or_else(|| {
-            let reason = format!("\"{}\" is not known", shown(said));
-            refuse("orientation", reason)
+            let reason = tr!("\"{}\" is not known", shown(said));
+            refuse(tr!("orientation"), reason)
         })?,
     };
     let template = meta.get("template").cloned();
@@ -95,7 +96,7 @@ fn read(path: &Path) -> Result<Value> {
     let file = File::open(path).map_err(fail)?;
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(fail)?;
     serde_json::from_slice(&bytes).map_err(|error| {
-        let reason = format!("{}; save the states again", shown(&error.to_string()));
-        Error::input(path, format!("line {}", error.line()), reason)
+        let reason = tr!("{}; save the states again", shown(&json_words(&error)));
+        Error::input(path, tr!("line {}", error.line()), reason)
     })
 }

@@ -13,6 +13,7 @@ use super::{Metadata, Orientation, VocabularyMark};
 use crate::atomic::write_atomic;
 use crate::data::PromptFormat;
 use crate::error::{Error, Result};
+use crate::format::json_words;
 use crate::model::{Architecture, LeadingToken, TextStart};
 
 const FORMAT: &str = "gosling-state-description";
@@ -139,8 +140,9 @@ pub(crate) fn read_sidecar(state: &Path) -> Result<Option<(Metadata, Orientation
         return Ok(None);
     };
     if sidecar.sha256 != file_sha256(state)? {
-        let reason = format!(
-            "is not that of {}, which has changed since; remove the description, or export again",
+        let reason = tr!(
+            "is not that of {}, which has changed since; remove the description, or \
+             export again",
             state.display()
         );
         return Err(Error::input(&path, "sha256", reason));
@@ -158,17 +160,25 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Option<(Sidecar, Metadata, Orienta
         return Ok(None);
     }
     let sidecar: Sidecar = serde_json::from_slice(bytes).map_err(|error| {
-        let place = format!("line {}", error.line());
+        let place = tr!("line {}", error.line());
         Error::input(
             path,
             place,
-            format!("{error}; remove the file, or export again"),
+            tr!(
+                "{error}; remove the file, or export again",
+                error = json_words(&error)
+            ),
         )
     })?;
     let both = [Orientation::ValueKey, Orientation::KeyValue];
     let orientation = both.into_iter().find(|of| of.name() == sidecar.orientation);
-    let orientation = orientation
-        .ok_or_else(|| Error::input(path, "orientation", "is neither value,key nor key,value"))?;
+    let orientation = orientation.ok_or_else(|| {
+        Error::input(
+            path,
+            tr!("orientation"),
+            tr!("is neither value,key nor key,value"),
+        )
+    })?;
     let metadata = Metadata {
         // Other architectures have no format with a description beside it.
         architecture: Architecture::Rwkv7,

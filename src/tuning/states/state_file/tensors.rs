@@ -61,17 +61,21 @@ pub fn left_out(checkpoint: &Checkpoint) -> Option<String> {
         .collect();
     let n_others = found.others.len();
     let more = match n_others.checked_sub(MAX_LISTED) {
-        Some(n_more) if n_more > 0 => format!(" and {n_more} more"),
+        Some(n_more) if n_more > 0 => tr!(" and {n_more} more", n_more),
         Some(_) | None => String::new(),
     };
     let list = names.join(", ");
     match n_others {
         0 => None,
-        1 => Some(format!(
-            "1 tensor that is not part of a state is left out: {list}"
+        1 => Some(tr!(
+            "1 tensor that is not part of a state is left out: {list}",
+            list
         )),
-        _ => Some(format!(
-            "{n_others} tensors that are not part of a state are left out: {list}{more}"
+        _ => Some(tr!(
+            "{n_others} tensors that are not part of a state are left out: {list}{more}",
+            n_others,
+            list,
+            more
         )),
     }
 }
@@ -99,12 +103,12 @@ impl<'a> StateTensors<'a> {
             };
             match prefix {
                 Some(first) if first != found => {
-                    let reason = format!(
+                    let reason = tr!(
                         "holds two states, \"{}\" and \"{}\"; save one of them to a file of its own",
                         shown(first),
                         shown(found)
                     );
-                    return refuse("tensors".into(), reason);
+                    return refuse(tr!("tensors").into(), reason);
                 }
                 Some(_) | None => prefix = Some(found),
             }
@@ -125,10 +129,10 @@ impl<'a> StateTensors<'a> {
         let Some(prefix) = prefix.or(listed.map(|_| "")) else {
             return match others.first() {
                 Some(name) => {
-                    let reason = format!("holds {}; {}", shown(name), what_else(checkpoint));
-                    refuse("tensors".into(), reason)
+                    let reason = tr!("holds {}; {}", shown(name), what_else(checkpoint));
+                    refuse(tr!("tensors").into(), reason)
                 }
-                None => refuse("tensors".into(), format!("{} is missing", tensor_name(0))),
+                None => refuse(tr!("tensors").into(), tr!("{} is missing", tensor_name(0))),
             };
         };
         if n_layer > 0 {
@@ -165,7 +169,7 @@ impl<'a> StateTensors<'a> {
         };
         let first = self.stacked.or_else(|| self.checkpoint.tensor(&name));
         let Some(first) = first else {
-            return refuse("tensors", format!("{name} is missing"));
+            return refuse(tr!("tensors"), tr!("{name} is missing", name));
         };
         let of_layer = match self.stacked {
             Some(stacked) => &stacked.shape[1..],
@@ -182,7 +186,10 @@ impl<'a> StateTensors<'a> {
                 })
             }
             _ => {
-                let reason = format!("is {:?}, wanted [heads, head size, head size]", first.shape);
+                let reason = tr!(
+                    "is {}, wanted [heads, head size, head size]",
+                    format_args!("{:?}", first.shape)
+                );
                 refuse(first.name, reason)
             }
         }
@@ -205,16 +212,17 @@ impl<'a> StateTensors<'a> {
         }
         let want = [state.n_head, state.head_size, state.head_size];
         match self.checkpoint.tensor(&name) {
-            None => refuse(format!(
+            None => refuse(tr!(
                 "is missing, though the file has {} states",
                 state.n_layer
             )),
-            Some(tensor) if matrices(tensor.shape) != want => refuse(format!(
-                "is {:?}, but that of layer 0 is {want:?}",
-                tensor.shape
+            Some(tensor) if matrices(tensor.shape) != want => refuse(tr!(
+                "is {}, but that of layer 0 is {want}",
+                format_args!("{:?}", tensor.shape),
+                want = format_args!("{want:?}")
             )),
             Some(tensor) if !tensor.dtype.is_float() => {
-                refuse(format!("holds {}, wanted floats", tensor.dtype.name()))
+                refuse(tr!("holds {}, wanted floats", tensor.dtype.name()))
             }
             Some(tensor) => Ok(tensor.to_f32()),
         }
@@ -255,14 +263,15 @@ impl<'a> StateTensors<'a> {
         let refuse =
             |reason: String| Err(Error::input(self.checkpoint.file(), shown(name), reason));
         if tensor.n_elements() != n_embd {
-            return refuse(format!(
-                "is {:?}, and a token shift of this state is [{n_embd}]",
-                tensor.shape
+            return refuse(tr!(
+                "is {}, and a token shift of this state is [{n_embd}]",
+                format_args!("{:?}", tensor.shape),
+                n_embd
             ));
         }
         match tensor.dtype.is_float() {
             true => Ok(tensor.to_f32()),
-            false => refuse(format!("holds {}, wanted floats", tensor.dtype.name())),
+            false => refuse(tr!("holds {}, wanted floats", tensor.dtype.name())),
         }
     }
 
@@ -286,11 +295,11 @@ fn prefix_of<'a>(name: &'a str, end: &str) -> Option<&'a str> {
 fn what_else(checkpoint: &Checkpoint) -> &'static str {
     let format = checkpoint.metadata().get("format").map(String::as_str);
     if checkpoint.names().any(|name| name.ends_with("emb.weight")) {
-        "it is a model, not a tuned state"
+        tr!("it is a model, not a tuned state")
     } else if format == Some("gosling-checkpoint") {
-        "it is the checkpoint of a run; resume the run with gosling tune --resume"
+        tr!("it is the checkpoint of a run; resume the run with gosling tune --resume")
     } else {
-        "it is not a tuned state, which has only blocks.….att.time_state"
+        tr!("it is not a tuned state, which has only blocks.….att.time_state")
     }
 }
 

@@ -42,24 +42,25 @@ impl Trainer<'_> {
     pub fn restore(&mut self, checkpoint: &TrainerCheckpoint) -> Result<()> {
         checkpoint.tuned.check_fits(self.model.config())?;
         if checkpoint.layers != self.layers {
-            let reason = format!(
-                "tunes layers {:?}, this run layers {:?}",
-                checkpoint.layers, self.layers
+            let reason = tr!(
+                "tunes layers {}, this run layers {}",
+                format_args!("{:?}", checkpoint.layers),
+                format_args!("{:?}", self.layers)
             );
             return Err(Error::spec("checkpoint", reason));
         }
         let Some((of_state, of_others)) = checkpoint.moments.split_first() else {
-            return Err(Error::spec("checkpoint", "has no moments"));
+            return Err(Error::spec("checkpoint", tr!("has no moments")));
         };
         match (&mut self.lift, &checkpoint.tuned.lift) {
             (Some(lift), Some(values)) => lift.restore(values, of_others)?,
             (None, None) => {}
             (Some(_), None) => {
-                let reason = "has no lifted state, but this run has one";
+                let reason = tr!("has no lifted state, but this run has one");
                 return Err(Error::spec("checkpoint", reason));
             }
             (None, Some(_)) => {
-                let reason = "has a lifted state, but this run has none";
+                let reason = tr!("has a lifted state, but this run has none");
                 return Err(Error::spec("checkpoint", reason));
             }
         }
@@ -67,14 +68,14 @@ impl Trainer<'_> {
             (Some(lora), Some(values)) => lora.restore(values, of_others)?,
             (None, None) => {}
             (Some(_), None) | (None, Some(_)) => {
-                let reason = "has adapters and this run has none, or the other way round";
+                let reason = tr!("has adapters and this run has none, or the other way round");
                 return Err(Error::spec("checkpoint", reason));
             }
         }
         let shifts = shift_tensors(&checkpoint.tuned.state, self.device);
         if let Some(own) = &mut self.shifts {
             if shifts.is_empty() {
-                let reason = "has no token shifts, which this run trains";
+                let reason = tr!("has no token shifts, which this run trains");
                 return Err(Error::spec("checkpoint", reason));
             }
             let chosen = self.layers.iter().map(|layer| shifts[*layer].clone());

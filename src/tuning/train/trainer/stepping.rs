@@ -93,7 +93,7 @@ impl Trainer<'_> {
     pub fn step_at(&mut self, micro_batches: &[Batch], learning_rate: f64) -> Result<()> {
         let n_counted: usize = micro_batches.iter().map(Batch::n_counted).sum();
         if n_counted == 0 {
-            let reason = "no token of the batch is counted; answers are empty";
+            let reason = tr!("no token of the batch is counted; answers are empty");
             return Err(Error::spec("data.loss_on", reason));
         }
         let scale = 1.0 / n_counted as f32;

@@ -9,6 +9,7 @@ use eframe::egui::{
 
 use super::DataPreview;
 use crate::data::{BadLine, Preview, ShownToken};
+use crate::protocol::fields;
 use crate::ui::shell::theme::{GAP, Palette, blend, palette};
 use crate::ui::widgets::controls::{cut_label, from_right, modal, named, weak_small};
 
@@ -106,15 +107,24 @@ fn preview_ui(ui: &mut Ui, preview: &Preview, shown: &mut usize) {
 fn lengths_ui(ui: &mut Ui, preview: &Preview) {
     let visuals = ui.visuals().clone();
     let colours = palette(&visuals);
-    let size = vec2(ui.available_width(), BARS_HEIGHT);
+    let counts = &preview.bucket_counts;
+    let most = counts.iter().copied().max().unwrap_or_default();
+    weak_small(
+        ui,
+        tr!(
+            "Examples by their length in tokens; the highest bar has {most}",
+            most
+        ),
+    );
+    let most = most.max(1);
+    // It ends where the examples do, which have a bar at their right.
+    let size = vec2(ui.available_width() - 12.0, BARS_HEIGHT);
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     let painter = ui.painter();
     painter.rect_filled(rect, 4.0, colours.sunken);
     let plot = rect
         .shrink2(vec2(6.0, 4.0))
         .with_max_y(rect.bottom() - 16.0);
-    let counts = &preview.bucket_counts;
-    let most = counts.iter().copied().max().unwrap_or_default().max(1);
     let width = plot.width() / counts.len().max(1) as f32;
     let mut told = Vec::new();
     let mut first = 0;
@@ -263,6 +273,7 @@ fn notes_ui(ui: &mut Ui, notes: &[String]) {
     let warning = palette(ui.visuals()).warning;
     for note in notes {
         ui.add_space(GAP);
+        let note = fields::with_names(note);
         ui.label(RichText::new(format!("! {note}")).color(warning));
     }
 }

@@ -29,7 +29,7 @@ use crate::ui::widgets::numbers::{number, plain};
 /// What is said where the configuration was changed since.
 const OF_ANOTHER: &str =
     mark!("These rates belong to another configuration. Try rates again for the current one.");
-const PLOT_HEIGHT: f32 = 170.0;
+const PLOT_HEIGHT: f32 = 190.0;
 /// The names of what is suggested, at the plot and in words.
 const STEEPEST: (&str, &str) = (
     mark!("steepest"),
@@ -51,7 +51,6 @@ const STEPS: Field = Field::outside(
     mark!("Steps"),
     mark!("Number of rates to try, one step each."),
 )
-.unit(mark!("steps"))
 .range(Range::whole(MIN_STEPS, MAX_STEPS));
 
 /// Draws the dialog, if it is open. `draft` is the configuration that a rate is
@@ -72,7 +71,7 @@ pub fn rate_ui(
         ui.heading(tr!("Find a learning rate"));
         weak_small(
             ui,
-            tr!("A short trial raises the rate by the same factor at every step. The state learns fastest where the loss falls most steeply; where the loss is lowest, the rate is almost too large. Nothing is written."),
+            tr!("A short trial raises the rate by the same factor at every step. The state learns fastest where the loss falls most steeply; where the loss is lowest, the rate is almost too large. The trial leaves no run."),
         );
         ui.add_space(GAP);
         ui.add_enabled_ui(!open.is_on, |ui| {
@@ -243,6 +242,8 @@ fn plot_ui(
         .grid_color(colours.border)
         .x_grid_spacer(decades)
         .x_axis_formatter(rate_at)
+        .x_axis_label(axis_name(tr!("Learning rate")))
+        .y_axis_label(axis_name(tr!("Loss, nats per token")))
         .y_axis_formatter(|mark, _| number(mark.value));
     let shown = plot.show(ui, |plot| {
         plot.set_plot_bounds_y(bottom..=top);
@@ -259,10 +260,15 @@ fn plot_ui(
     charts::menu(&shown.response, of);
 }
 
+/// What stands at an axis.
+fn axis_name(text: &str) -> RichText {
+    RichText::new(text).size(11.0)
+}
+
 /// What is drawn, a row for each rate.
 fn rates_table(points: &[RatePoint], data: &str) -> Table {
-    let columns = ["learning rate", "loss", "averaged loss"];
-    let mut table = Table::new(format!("Loss over learning rates, {data}"), columns);
+    let columns = [tr!("learning rate"), tr!("loss"), tr!("averaged loss")];
+    let mut table = Table::new(tr!("Loss over learning rates, {data}", data), columns);
     for point in points {
         table.push([
             Cell::Scientific(point.learning_rate),
@@ -272,7 +278,7 @@ fn rates_table(points: &[RatePoint], data: &str) -> Table {
     }
     table
         .notes
-        .push("Losses in nats per token; one step for each rate.".into());
+        .push(tr!("Losses in nats per token; one step for each rate.").into());
     table
 }
 

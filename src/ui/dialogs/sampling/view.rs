@@ -91,10 +91,10 @@ fn setup_ui(ui: &mut Ui, asked: &mut SamplingSetup) {
                 tr!("gsm8k, arc, mmlu, winogrande, or a file of prompts with `answer` or `pattern`"),
             );
             ui.end_row();
-            number(ui, tr!("Answers a question"), &mut asked.samples, 1..=1024, "");
+            number(ui, tr!("Answers per question"), &mut asked.samples, 1..=1024, "");
             number(
                 ui,
-                tr!("Kept a question"),
+                tr!("Kept per question"),
                 &mut asked.keep,
                 1..=1024,
                 tr!("At most so many different right answers of one question"),

@@ -11,7 +11,7 @@ use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::GAP;
-use crate::ui::widgets::accuracy::headline;
+use crate::ui::widgets::accuracy::{headline, phase_label};
 use crate::ui::widgets::controls::{from_right, group_title, modal, weak_small, wrong};
 use crate::ui::widgets::markdown::markdown_ui;
 use crate::ui::widgets::status_mark::status_sentence;
@@ -115,7 +115,8 @@ fn summary_ui(ui: &mut Ui, run: &Run, actions: &mut Vec<Action>) {
             for (phase, summary) in &run.evaluations {
                 if let Some(accuracy) = headline(run, *phase) {
                     let split = run.spec.evaluation.split.name().to_lowercase();
-                    let name = format!("{}, {split}, {}", summary.benchmark, phase.words());
+                    let what = phase_label(*phase, summary);
+                    let name = format!("{}, {split}, {what}", summary.benchmark);
                     row(&name, accuracy.to_string());
                 }
             }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::value::Value;
 use crate::format::{duration, number, with_first};
-use crate::language;
+use crate::language::{self, in_english};
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::fields;
 use crate::protocol::fields::slot::Number;
@@ -123,7 +123,7 @@ impl Column {
             Self::Accuracy(EvaluationPhase::After) => tr!("Accuracy, tuned").into(),
             Self::Accuracy(EvaluationPhase::Before) => tr!("Accuracy, untuned").into(),
             Self::Accuracy(EvaluationPhase::FewShot) => tr!("Accuracy, few-shot").into(),
-            Self::HeldOutLoss => tr!("Held-out loss").into(),
+            Self::HeldOutLoss => tr!("Validation loss").into(),
             Self::Last(metric) => {
                 // As in "Last state norm", for fields are called so too.
                 tr!("Last {}", with_first(metric.title(), char::to_lowercase)).into()
@@ -132,6 +132,30 @@ impl Column {
                 Some(field) => field.name().into(),
                 None => path.clone().into(),
             },
+        }
+    }
+
+    /// What programs call it, in every language and version: a field by its path.
+    pub fn key(&self) -> Cow<'_, str> {
+        match self {
+            Self::Name => "run".into(),
+            Self::Status => "status".into(),
+            Self::Sweep => "sweep".into(),
+            Self::Method => "method".into(),
+            Self::Data => "data".into(),
+            Self::Steps => "steps".into(),
+            Self::Time => "secs".into(),
+            Self::Tokens => "tokens".into(),
+            Self::Tags => "tags".into(),
+            Self::Accuracy(EvaluationPhase::After) => "tuned accuracy".into(),
+            Self::Accuracy(EvaluationPhase::Before) => "untuned accuracy".into(),
+            Self::Accuracy(EvaluationPhase::FewShot) => "few-shot accuracy".into(),
+            Self::HeldOutLoss => "validation loss".into(),
+            Self::Last(metric) => {
+                let title = in_english(|| metric.title());
+                format!("last {}", with_first(title, char::to_lowercase)).into()
+            }
+            Self::Field(path) => path.into(),
         }
     }
 
@@ -289,6 +313,12 @@ mod tests {
         let names: Vec<String> = Column::all().map(|of| of.name().into_owned()).collect();
         let different: HashSet<&String> = names.iter().collect();
         assert_eq!(different.len(), names.len(), "{names:?}");
+        let columns: Vec<Column> = Column::all().collect();
+        let keys: HashSet<_> = columns.iter().map(Column::key).collect();
+        assert_eq!(keys.len(), names.len(), "{keys:?}");
+        assert!(keys.iter().all(|key| key.is_ascii()), "{keys:?}");
+        let rate = Column::Field("training.learning_rate".into());
+        assert_eq!(rate.key(), "training.learning_rate");
         let mut run = Run::new(RunId("a".into()), RunSpec::default(), "a".into());
         run.spec.training.learning_rate = 0.25;
         run.series.validation_loss.push(5, 2.0);

@@ -140,7 +140,7 @@ fn column_named(name: &str) -> Option<Column> {
         "accuracy" => Column::Accuracy(After),
         "untuned" => Column::Accuracy(Before),
         "few-shot" => Column::Accuracy(FewShot),
-        "loss" | "held-out-loss" => Column::HeldOutLoss,
+        "loss" | "validation-loss" | "held-out-loss" => Column::HeldOutLoss,
         "last-loss" => Column::Last(Metric::Loss),
         _ => return other_column(name),
     };

@@ -210,7 +210,7 @@ impl Rows {
 
     /// What the columns show of a run.
     pub fn cells(&mut self, run: &Run, sweep: Option<String>, columns: &[Column]) -> &[Value] {
-        let of = hash(columns);
+        let of = hash(&(columns, chosen()));
         if self.cells_of != of || self.cells.len() > MAX_CELLS {
             self.cells_of = of;
             self.cells.clear();

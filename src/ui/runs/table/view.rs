@@ -11,11 +11,11 @@ use super::column::Column;
 use super::heading::{Places, heading_ui};
 use super::order::{Row, RowKey, Rows, Sweeps};
 use super::row::{Done, Drawn, ROW_HEIGHT, row_id, row_ui};
+use super::saved::{merged, saved_rows};
 use super::settings::{GroupBy, TableSettings};
 use super::value::Value;
 use crate::language;
 use crate::protocol::event::RunId;
-use crate::report::{Cell, Table};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
@@ -28,8 +28,6 @@ use crate::ui::widgets::run_menu::run_menu_ui;
 
 /// Height of the list of columns.
 const COLUMNS_HEIGHT: f32 = 300.0;
-/// Runs that are put into a table which is saved.
-const MAX_SAVED: usize = 10_000;
 
 /// Draws the view.
 pub(crate) fn run_table_ui(
@@ -119,9 +117,9 @@ fn toolbar_ui(
             .on_hover_text(tr!("Runs that differ in their seed alone are one row: the mean with its 95% interval over seeds (Student's t)"));
         columns_ui(ui, table);
         ui.menu_button(tr!("Save"), |ui| {
-            let RunTable { settings, rows, .. } = &mut *table;
+            let RunTable { settings, rows, .. } = &*table;
             if ui.button(tr!("The rows as a table…")).clicked() {
-                let saved = saved(rows, settings, store, sweeps);
+                let saved = saved_rows(rows, &settings.shown(), store, sweeps);
                 actions.push(Action::SaveTable(Box::new(saved), "runs".into()));
                 ui.close();
             }
@@ -296,14 +294,7 @@ fn values(rows: &mut Rows, row: &Row, places: &Places, seen: &Seen<'_>) -> Vec<V
                 .to_vec()
         })
         .collect();
-    let column = |idx: usize| {
-        let values: Vec<&Value> = all.iter().filter_map(|of| of.get(idx)).collect();
-        match places.columns[idx] {
-            Column::Field(_) => Value::of_settings(&values),
-            _ => Value::of_seeds(&values),
-        }
-    };
-    (0..places.columns.len()).map(column).collect()
+    merged(&all, &places.columns)
 }
 
 /// As lists of files do it: a click alone, with Ctrl one more, with Shift all between.
@@ -373,37 +364,4 @@ fn caption_ui(ui: &mut Ui, rows: &Rows) {
         let text = eframe::egui::RichText::new(text).small().weak();
         crate::ui::widgets::controls::cut_label(ui, text);
     }
-}
-
-/// The rows as a table that is saved.
-fn saved(rows: &mut Rows, settings: &TableSettings, store: &RunStore, sweeps: Sweeps<'_>) -> Table {
-    let places = Places::within(0.0, settings.shown());
-    let names = places.columns.iter().map(|column| column.name());
-    let mut table = Table::new("Runs", names.map(|name| name.into_owned()));
-    let kept: Vec<Row> = rows.rows.iter().take(MAX_SAVED).cloned().collect();
-    let mut selection = Selection::default();
-    let mut actions = Vec::new();
-    let seen = Seen {
-        store,
-        selection: &mut selection,
-        sweeps,
-        actions: &mut actions,
-    };
-    for row in kept
-        .iter()
-        .filter(|row| !matches!(row.key, RowKey::Group(_)))
-    {
-        let mut cells: Vec<Cell> = values(rows, row, &places, &seen)
-            .iter()
-            .map(Value::cell)
-            .collect();
-        if let (RowKey::Seeds(_), Some(first)) = (&row.key, cells.first_mut()) {
-            *first = Cell::text(format!("mean of {} seeds", row.runs.len()));
-        }
-        table.push(cells);
-    }
-    if !rows.caption.is_empty() {
-        table.notes.push(format!("Accuracy of {}.", rows.caption));
-    }
-    table
 }
