@@ -82,6 +82,8 @@ pub struct Outcome {
     pub is_needed: bool,
     /// The largest difference that is still right.
     pub bound: f64,
+    /// Milliseconds in which the same is worked out on the CPU.
+    pub expected_ms: f64,
     /// Milliseconds of the first time, which compiles the kernels.
     pub first_ms: f64,
     /// Milliseconds of the second time.
@@ -122,12 +124,16 @@ pub fn run(check: &Check, device: &Device) -> Outcome {
         passed: false,
         is_needed: check.is_needed,
         bound: check.bound,
+        expected_ms: f64::NAN,
         first_ms: f64::NAN,
         ms: f64::NAN,
         differences: Vec::new(),
         error: None,
     };
-    let compared = (check.expected)().and_then(|expected| {
+    let start = Instant::now();
+    let expected = (check.expected)();
+    outcome.expected_ms = 1e3 * start.elapsed().as_secs_f64();
+    let compared = expected.and_then(|expected| {
         let (_, first_ms) = timed(check, device)?;
         outcome.first_ms = first_ms;
         let (got, ms) = timed(check, device)?;
