@@ -64,6 +64,8 @@ pub struct Trainer<'a> {
     /// Whether every step so far was sound, [1, 1, 1, 1].
     sound: Tensor<4, Bool>,
     steps_taken: usize,
+    /// Whether the kernels of a step were asked for.
+    has_kernels: bool,
     pending: Pending,
     /// Whose predictions are the targets, in place of the tokens of the examples.
     teacher: Option<Start>,
@@ -150,6 +152,7 @@ impl<'a> Trainer<'a> {
             lora: lora.transpose()?,
             activity,
             steps_taken: 0,
+            has_kernels: false,
             teacher: None,
         })
     }

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{MAX_STATE_RMS, Trainer};
 use crate::error::{Error, Result};
+use crate::kernels::device::build_ahead;
 use crate::model::branch::BranchGuard;
 use crate::tuning::method::decorrelation::SecondMoments;
 use crate::tuning::method::lift::{Lift, LiftGradients};
@@ -97,6 +98,10 @@ impl Trainer<'_> {
             return Err(Error::spec("data.loss_on", reason));
         }
         let scale = 1.0 / n_counted as f32;
+        if !self.has_kernels {
+            self.has_kernels = true;
+            build_ahead(self.device, || drop(self.gradient(micro_batches, scale)));
+        }
         let StepGradients {
             loss,
             state,
