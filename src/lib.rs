@@ -31,8 +31,9 @@
 //! |---|---|---|
 //! | L, C, H, N, T, B | `n_layer`, `n_embd`, `n_head`, `head_size`, `n_tokens`, `n_batch` | H·N = C in RWKV-7 |
 //! | r, w, k, v, a, g | receptance, decay, key, value, in-context learning rate, gate | [B, T, H, N] |
-//! | S_t | `wkv_state`, rows = value channels, columns = key channels | [H, N, N] |
-//! | S_0 | the tuned state, `blocks.{i}.att.time_state` in files | [H, N, N] |
+//! | S_t | `wkv_state`, rows = value channels, columns = key channels | [H, N, K] |
+//! | S_0 | the tuned state, `blocks.{i}.att.time_state` in files | [H, N, K] |
+//! | K | `key_size`, key channels of a head | N in RWKV-7 |
 
 #[macro_use]
 pub mod language;

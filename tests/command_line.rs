@@ -34,6 +34,8 @@ mod options;
 mod sampling;
 #[path = "command_line/serving.rs"]
 mod serving;
+#[path = "command_line/shots.rs"]
+mod shots;
 #[path = "command_line/storage.rs"]
 mod storage;
 #[path = "command_line/watching.rs"]

@@ -5,6 +5,8 @@
 
 #[path = "model_matches_reference/delta_net.rs"]
 mod delta_net;
+#[path = "model_matches_reference/delta_net_training.rs"]
+mod delta_net_training;
 mod support;
 
 use std::path::Path;

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -15,6 +16,10 @@ from forecast import next_run  # noqa: E402
 from journal import Journal  # noqa: E402
 from kept import Gone, Kept  # noqa: E402
 
+# The benchmarks that a state is scored on, its own and the others.
+BENCHMARKS = ["gsm8k", "arc", "mmlu", "winogrande"]
+# No evaluation of one of them takes longer.
+MOST_SECS_OF_EVAL = 600.0
 # Seconds that a first run is taken for, with the start of its process, before any was timed.
 UNKNOWN_SECS = 30.0
 
@@ -74,14 +79,18 @@ class Process:
 
 
 def outcome(folder):
-    """What the files of a run say of it."""
+    """What the files of a run say of it. Seconds and tokens to the best validation are those of the steps alone,
+    without what was measured between them."""
     result = {"diverged": False, "validation_loss": None, "step_ms": None}
-    secs = []
+    secs, tokens = [], []
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         record = json.loads(line)
         kind = record["kind"]
         if kind == "step":
             secs.append(record["secs"])
+            tokens.append(record.get("tokens", 0))
+        elif kind == "costs":
+            result["trained"], result["memory"] = record["trained"], record["memory"]
         elif kind == "validation":
             if record["best"] and isinstance(record["loss"], float):
                 result["validation_loss"] = record["loss"]
@@ -92,6 +101,8 @@ def outcome(folder):
             result["diverged"] = "Diverged" in str(record["outcome"])
     if secs:
         result["step_ms"] = round(1000 * statistics.median(secs), 3)
+    if best := result.get("best_step"):
+        result["best_secs"], result["best_tokens"] = round(sum(secs[:best]), 3), sum(tokens[:best])
     return result
 
 
@@ -120,7 +131,7 @@ def whole_result(run, folder):
     part, evaluations = run.about["part"], folder / "eval"
     if part == "test" and (evaluations / "after.jsonl").is_file():
         result["items"], result["steps"], _ = items(evaluations / "after.jsonl")
-    if part == "untuned":
+    if part in ("untuned", "context"):
         before, few_shot = evaluations / "before.jsonl", evaluations / "few_shot.jsonl"
         right, result["steps"], question = items(before)
         result["Before"]["items"] = right
@@ -129,6 +140,33 @@ def whole_result(run, folder):
         if prompt.endswith(question) and run.about["benchmark"] != "mmlu":
             result["examples"] = prompt[: -len(question)]
     return result
+
+
+def cli_device(ron):
+    """A device of a specification as the command line has it."""
+    return f"gpu:{ron[9:-1]}" if ron.startswith("GpuIndex(") else ron.lower()
+
+
+def others(options, run, folder, device, deadline):
+    """How many questions of the benchmarks that were not tuned the state of a run answers. Raises OSError where the
+    program could not say, and TimeoutError at the deadline."""
+    scored = {}
+    for benchmark in BENCHMARKS:
+        if benchmark == run.about["benchmark"]:
+            continue
+        file = folder / f"{benchmark}.jsonl"
+        command = [options.gosling, "eval", benchmark, "--state", str(folder), "--device", cli_device(device)]
+        command += ["--out", str(file)] + (["--limit", str(options.items)] if options.items else [])
+        try:
+            left = max(0.1, min(deadline - time.monotonic(), MOST_SECS_OF_EVAL))
+            done = subprocess.run(command, capture_output=True, text=True, timeout=left)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError from error
+        if done.returncode != 0:
+            raise OSError(f"{benchmark}: {done.stderr.strip()}")
+        right, _, _ = items(file)
+        scored[benchmark] = right
+    return scored
 
 
 class Engine:
@@ -213,7 +251,10 @@ class Engine:
                     process = None
                     if not is_last:
                         self.say(run, f"once more, {failure['message']}")
-                self.conclude(run, folder, failure, time.monotonic() - start)
+                if failure is None and run.about["part"] == "forgetting":
+                    self.conclude_others(run, folder, device, start)
+                else:
+                    self.conclude(run, folder, failure, time.monotonic() - start)
             except TimeoutError:
                 self.free(run)
                 break
@@ -222,9 +263,19 @@ class Engine:
         if process is not None:
             process.end()
 
-    def conclude(self, run, folder, failure, secs):
+    def conclude_others(self, run, folder, device, start):
+        more, failure = {}, None
         try:
-            result = None if failure else whole_result(run, folder)
+            more = {"others": others(self.options, run, folder, device, self.deadline)}
+        except OSError as error:
+            if isinstance(error, TimeoutError):
+                raise
+            failure = {"kind": "Work", "message": str(error)}
+        self.conclude(run, folder, failure, time.monotonic() - start, more)
+
+    def conclude(self, run, folder, failure, secs, more=None):
+        try:
+            result = None if failure else whole_result(run, folder) | (more or {})
         except (OSError, ValueError, KeyError, IndexError) as error:
             failure = {"kind": "Work", "message": f"its files cannot be read, {error!r}"}
         if failure is None:
@@ -244,7 +295,7 @@ class Engine:
     def say(self, run, words):
         about = run.about
         rates = ", ".join(f"{name} {value:g}" for name, value in about.get("rates", {}).items())
-        seed = f", seed {about['seed']}" if about["part"] == "test" else ""
+        seed = f", seed {about['seed']}" if about["part"] in ("test", "forgetting") else ""
         left = f" ({self.left():.0f} s left)" if self.options.budget else ""
         what = f"{about['model']}, {about['benchmark']}, {about['row']}, {about['part']}{seed}"
         with self.lock:
@@ -262,5 +313,7 @@ def described(result):
             words.append(f"{name}{of['right']} of {of['n']}")
     if "right" in result:
         words.append(f"{result['right']} of {result['n']}")
+    for benchmark, right in result.get("others", {}).items():
+        words.append(f"{benchmark} {right.count('1')} of {len(right)}")
     words.append(f"{result['secs']:.1f} s")
     return ", ".join(words)

@@ -5,7 +5,7 @@ import re
 import statistics
 
 import search
-from rows import UntunedUnit
+from rows import Beside, TimedUnit, UntunedUnit
 
 KIND = re.compile(r"method: (\w+)")
 
@@ -14,6 +14,8 @@ def is_begun(unit, journal):
     """Whether a run of the unit itself is in the journal."""
     if isinstance(unit, UntunedUnit):
         return any(run in journal for run in unit.runs(journal))
+    if isinstance(unit, Beside):
+        return unit.is_begun(journal)
     if unit.has_own_search():
         points = search.initial(unit.row.axes, unit.plan.options.trials)
         return any(unit.trial(point) in journal for point in points)
@@ -36,14 +38,20 @@ class Left:
     def __init__(self, unit, units, journal):
         self.is_untuned = isinstance(unit, UntunedUnit)
         self.model, self.benchmark = unit.model.name, unit.benchmark
-        self.row = "untuned" if self.is_untuned else unit.row.name
-        self.group = "untuned" if self.is_untuned else unit.row.group
         self.begun = is_begun(unit, journal)
-        self.trials, self.tests = (0, of_untuned(unit, journal)) if self.is_untuned else of_row(unit, units, journal)
-        base, method = (None, "Base") if self.is_untuned else (unit.row.rates_of, unit.row.method)
+        last, base = "test", None
+        if self.is_untuned:
+            self.row, self.group, method, last = "untuned", "untuned", "Base", "untuned"
+            self.trials, self.tests = 0, of_untuned(unit, journal)
+        elif isinstance(unit, Beside):
+            self.row, self.group, method, last = unit.name, unit.group, unit.method, unit.group
+            self.trials, self.tests = unit.n_left(journal, units.by_key)
+        else:
+            self.row, self.group, method, base = unit.row.name, unit.row.group, unit.row.method, unit.row.rates_of
+            self.trials, self.tests = of_row(unit, units, journal)
         kind = re.match(r"\w+", method).group()
         self.secs, self.basis = 0.0, ""
-        for part, n in [("trial", self.trials), ("untuned" if self.is_untuned else "test", self.tests)]:
+        for part, n in [("trial", self.trials), (last, self.tests)]:
             if n:
                 about = {"model": self.model, "benchmark": self.benchmark, "row": self.row, "part": part}
                 each, basis = typical(journal, about, base, kind)
@@ -101,14 +109,25 @@ def of_row(unit, units, journal):
     return trials, sum(run not in journal for run in unit.tests(rates)) if rates else options.seeds
 
 
+def bases_of(unit, units):
+    """The rows whose searches a row needs."""
+    if isinstance(unit, TimedUnit):
+        return unit.searched_units(units.by_key)
+    if unit.has_own_search():
+        return []
+    return [units.by_key[(unit.model.name, unit.benchmark, unit.row.rates_of)]]
+
+
 def left_of(units, journal):
     """What is left of every row that is not complete, in the order in which it is done; rows in whose place others
     are searched bring these with them."""
     wanted = units.all(journal)
     known = {id(unit) for unit in wanted}
     for unit in list(wanted):
-        if not isinstance(unit, UntunedUnit) and not unit.has_own_search():
-            base = units.by_key[(unit.model.name, unit.benchmark, unit.row.rates_of)]
+        if isinstance(unit, UntunedUnit):
+            continue
+        bases = unit.bases if isinstance(unit, Beside) else bases_of(unit, units)
+        for base in bases:
             if id(base) not in known and base.scores(journal)[1]:
                 known.add(id(base))
                 # For its rates alone.
@@ -133,7 +152,8 @@ def lines(units, journal, processes, on_one=1):
         so_far += row.secs / processes
         counts = [(row.trials, "trials"), (row.tests, "runs" if row.is_untuned else "seeds")]
         what = [f"{n} {kind}" for n, kind in counts if n]
-        name = f"{row.model}, {row.benchmark}, {row.row}"
+        others = ", other benchmarks" if row.group == "forgetting" else ""
+        name = f"{row.model}, {row.benchmark}, {row.row}{others}"
         basis = f" ({row.basis})" if row.basis else ""
         made.append(f"{name:<58} {' and '.join(what):<22} {duration(row.secs):>7} -> {duration(so_far):>7}{basis}")
     waiting = []

@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 
 import search
 from search import Axis
@@ -70,6 +71,14 @@ ADAPTERS = [
     ("LoRA, rank 16", lora(16), ["lora"]),
     ("S_0 and LoRA, rank 4", lora(4, tune_s0=True), ["s0", "lora"]),
 ]
+# Adapters that train for as long as S_0 does with the steps of the study: fewer steps where theirs take longer.
+TIMED = ["LoRA, rank 4", "LoRA, rank 16"]
+# Solved questions that are tried in front; the validation split says how many it is.
+SHOTS = [1, 2, 5, 10, 20]
+# Whose other benchmarks are scored, and with how many seeds.
+FORGETTING = ["standard", "lifted, decorrelated", "LoRA, rank 4", "LoRA, rank 16", "S_0 and LoRA, rank 4"]
+# Adapters whose training sets are changed too.
+FEW = ["LoRA, rank 4", "S_0 and LoRA, rank 4"]
 # The three whose training sets and selection are changed.
 THREE = ["standard", "lifted", "lifted, decorrelated"]
 # What the winner is looked for among.
@@ -78,7 +87,23 @@ SIZES = [64, 128, 512]
 GAMMAS = [0.25, 0.5, 2.0, 4.0]
 TRAIN_LIMITS = [16, 64, 256]
 
-GROUPS = ["untuned", "main", "controls", "adapters", "others", "sizes", "training", "selection"]
+GROUPS = [
+    "untuned", "main", "controls", "adapters", "others", "sizes", "training", "selection", "context", "timed", "few",
+    "forgetting",
+]
+# Groups and rows by one name. `question`: is it the state, or would adapters do?
+SETS = {
+    "question": [
+        "untuned", "standard", "lifted, decorrelated", "adapters", "timed", "context", "forgetting",
+        *(f"{name}, {limit} examples" for limit in TRAIN_LIMITS for name in ("standard", "lifted, decorrelated", *FEW)),
+    ]
+}
+
+
+def wanted(asked):
+    """Groups and names of rows for what was asked for, with the sets among it written out."""
+    all_of = [part for name in asked for part in SETS.get(name, [name])]
+    return [name for name in all_of if name in GROUPS], [name for name in all_of if name not in GROUPS]
 
 
 def centres(benchmark):
@@ -110,6 +135,11 @@ def rows(benchmark):
             base = by_name[name]
             changes = base.changes | {"train_limit": limit}
             made.append(Row(f"{name}, {limit} examples", "training", base.method, base.axes, changes, name))
+            if name == THREE[-1]:
+                made += [few(by_name[name], limit) for name in FEW]
+    for name in TIMED:
+        base = by_name[name]
+        made.append(Row(f"{name}, time of standard", "timed", base.method, base.axes, base.changes, name))
     other = "ValidationLoss" if benchmark == "winogrande" else "ValidationAccuracy"
     words = "loss" if benchmark == "winogrande" else "accuracy"
     for name in THREE:
@@ -118,6 +148,12 @@ def rows(benchmark):
         row = Row(f"{name}, state by validation {words}", "selection", base.method, base.axes, changes, name)
         made.append(row)
     return made
+
+
+def few(base, limit):
+    """The row with fewer examples to train on."""
+    changes = base.changes | {"train_limit": limit}
+    return Row(f"{base.name}, {limit} examples", "few", base.method, base.axes, changes, base.name)
 
 
 def winner_rows(winner):
@@ -186,9 +222,10 @@ class Plan:
         options = self.options
         select = row.changes.get("select_by")
         select = f", select_by: {select}" if select else ""
+        steps = row.changes.get("steps", options.steps)
         return (
-            f"steps: {options.steps}, batch: {options.batch}, learning_rate: {s0:g}, warmup_steps: "
-            f"{min(10, options.steps - 1)}, seed: {seed}, validate_every: {options.validate_every}, "
+            f"steps: {steps}, batch: {options.batch}, learning_rate: {s0:g}, warmup_steps: "
+            f"{min(10, steps - 1)}, seed: {seed}, validate_every: {options.validate_every}, "
             f"validation_limit: {options.validation_limit}{select}"
         )
 
@@ -215,6 +252,9 @@ class Plan:
             "seed": seed,
         }
         text = spec(model, benchmark, method, training, evaluation, row.changes.get("train_limit"))
+        if part == "forgetting":
+            # The same run once more, whose state is then asked what it was not tuned for.
+            text += "    // its state is scored on the other benchmarks\n"
         return Run(about, text)
 
     def untuned(self, model, benchmark):
@@ -222,6 +262,18 @@ class Plan:
         limit = f", limit: {self.options.items}" if self.options.items else ""
         evaluation = f"before: true, few_shot: 5, after: false, split: Test{limit}"
         about = {"model": model.name, "benchmark": benchmark, "row": "untuned", "part": "untuned"}
+        training = "steps: 1, warmup_steps: 0, validate_every: 0"
+        return Run(about, spec(model, benchmark, "Base", training, evaluation))
+
+    def in_context(self, model, benchmark, n_shots, part):
+        """So many solved questions in front; `part` is trial, on the validation split, or context, on the test split."""
+        options = self.options
+        split, before, items = ("Test", "true", options.items)
+        if part == "trial":
+            split, before, items = ("Validation", "false", options.trial_items)
+        limit = f", limit: {items}" if items else ""
+        evaluation = f"before: {before}, few_shot: {n_shots}, after: false, split: {split}{limit}"
+        about = {"model": model.name, "benchmark": benchmark, "row": f"{n_shots} examples in front", "part": part}
         training = "steps: 1, warmup_steps: 0, validate_every: 0"
         return Run(about, spec(model, benchmark, "Base", training, evaluation))
 
@@ -308,6 +360,127 @@ class Unit:
         return left
 
 
+class TimedUnit(Unit):
+    """A row that has as many steps as fit into the time that standard tuning takes. Both times are medians over the
+    trials of the two searches, so that they stand once these are over, and a study that goes on finds its runs again."""
+
+    steps = None
+
+    def searched_units(self, units):
+        place = (self.model.name, self.benchmark)
+        return [units[(*place, "standard")], units[(*place, self.row.rates_of)]]
+
+    def ms(self, unit, journal):
+        """Milliseconds of a step over the trials of a search."""
+        scores, waiting = unit.scores(journal)
+        if waiting:
+            return None
+        found = [journal.get(unit.trial(point)).get("step_ms") for point in scores]
+        found = [ms for ms in found if ms]
+        return statistics.median(found) if found else None
+
+    def rates(self, journal, units):
+        standard, own = (self.ms(unit, journal) for unit in self.searched_units(units))
+        if not standard or not own:
+            return None
+        steps = self.plan.options.steps
+        self.steps = max(1, min(steps, round(steps * standard / own)))
+        return super().rates(journal, units)
+
+    def tests(self, rates):
+        row, changes = self.row, self.row.changes | {"steps": self.steps}
+        timed = Row(row.name, row.group, row.method, row.axes, changes, row.rates_of)
+        seeds = range(self.plan.options.seeds)
+        return [self.plan.tuned(self.model, self.benchmark, timed, rates, seed, "test") for seed in seeds]
+
+    def next_runs(self, journal, units):
+        for unit in self.searched_units(units):
+            _, waiting = unit.scores(journal)
+            if waiting:
+                return [unit.trial(point) for point in waiting]
+        return super().next_runs(journal, units)
+
+
+class Beside:
+    """What stands beside the rows: it has a name, a group, and the rows whose searches it needs."""
+
+    bases, method = (), "Base"
+
+    def is_begun(self, journal):
+        return False
+
+
+class ForgettingUnit(Beside):
+    """What a row's state answers of the benchmarks that it was not tuned for."""
+
+    group = "forgetting"
+
+    def __init__(self, base):
+        self.base, self.plan, self.model, self.benchmark = base, base.plan, base.model, base.benchmark
+        self.name, self.bases, self.method = base.row.name, (base,), base.row.method
+
+    def n_left(self, journal, units):
+        """Trials and runs that are left; those of the search are the row's own."""
+        if self.base.scores(journal)[1] or self.base.rates(journal, units) is None:
+            return 0, self.plan.options.forgetting_seeds
+        return 0, sum(run not in journal for run in self.runs(journal, units))
+
+    def runs(self, journal, units):
+        rates = self.base.rates(journal, units)
+        seeds = range(self.plan.options.forgetting_seeds)
+        made = [self.plan.tuned(self.model, self.benchmark, self.base.row, rates, seed, "forgetting") for seed in seeds]
+        return made if rates else []
+
+    def next_runs(self, journal, units):
+        _, waiting = self.base.scores(journal)
+        if waiting:
+            return [self.base.trial(point) for point in waiting]
+        return [run for run in self.runs(journal, units) if run not in journal]
+
+
+class ContextUnit(Beside):
+    """Solved questions in front, as many as do best on the validation split, and the state after them."""
+
+    def __init__(self, plan, model, benchmark):
+        self.plan, self.model, self.benchmark = plan, model, benchmark
+
+    group, name = "context", "examples in front"
+
+    def is_begun(self, journal):
+        return any(run in journal for run in self.trials().values())
+
+    def n_left(self, journal, units):
+        """Trials and runs that are left."""
+        trials = sum(run not in journal for run in self.trials().values())
+        # The state after the examples comes once they are known; MMLU has others for each subject.
+        known = 1 if self.benchmark == "mmlu" else 2
+        return trials, known - sum(run in journal for run in self.tests(journal))
+
+    def trials(self):
+        return {n: self.plan.in_context(self.model, self.benchmark, n, "trial") for n in SHOTS}
+
+    def best(self, journal):
+        """How many do best, the fewest of equal ones; None while some are not tried."""
+        results = {n: journal.get(run) for n, run in self.trials().items()}
+        if None in results.values():
+            return None
+        return max(SHOTS, key=lambda n: results[n]["FewShot"]["right"])
+
+    def tests(self, journal):
+        best = self.best(journal)
+        if best is None:
+            return []
+        runs = [self.plan.in_context(self.model, self.benchmark, best, "context")]
+        result = journal.get(runs[0])
+        if result and result.get("examples"):
+            runs.append(self.plan.after_shots(self.model, self.benchmark, result["examples"]))
+        return runs
+
+    def next_runs(self, journal, units):
+        left = [run for run in self.trials().values() if run not in journal]
+        return left or [run for run in self.tests(journal) if run not in journal]
+
+
 class UntunedUnit:
     """The untuned model on a benchmark, and the state after its examples."""
 
@@ -335,10 +508,16 @@ class Units:
         for model in models:
             for benchmark in benchmarks:
                 for row in rows(benchmark):
-                    self.by_key[(model.name, benchmark, row.name)] = Unit(plan, model, benchmark, row)
+                    kind = TimedUnit if row.group == "timed" else Unit
+                    self.by_key[(model.name, benchmark, row.name)] = kind(plan, model, benchmark, row)
         for group, model, benchmark in self.stages():
             if group == "untuned":
                 self.order.append(UntunedUnit(plan, model, benchmark))
+            if group == "context":
+                self.order.append(ContextUnit(plan, model, benchmark))
+            if group == "forgetting":
+                bases = [self.by_key[(model.name, benchmark, name)] for name in FORGETTING]
+                self.order += [ForgettingUnit(base) for base in bases]
             for row in rows(benchmark):
                 if row.group == group:
                     self.order.append(self.by_key[(model.name, benchmark, row.name)])
@@ -349,8 +528,10 @@ class Units:
         """Whether a unit was asked for: by its group or by its row's name."""
         if not self.groups and not self.names:
             return True
-        group, name = ("untuned", "untuned") if isinstance(unit, UntunedUnit) else (unit.row.group, unit.row.name)
-        return group in self.groups or name in self.names
+        of_kind = {UntunedUnit: "untuned", ContextUnit: "context", ForgettingUnit: "forgetting"}
+        if kind := of_kind.get(type(unit)):
+            return kind in self.groups
+        return unit.row.group in self.groups or unit.row.name in self.names
 
     def stages(self):
         """Groups, models and benchmarks in their order: the first benchmark whole before the others."""
@@ -359,8 +540,11 @@ class Units:
         of_first += [("controls", m, b) for m in self.models[:1] for b in first]
         main = [(g, m, b) for g in ("untuned", "main") for m in self.models for b in others]
         later = ("adapters", "sizes", "training", "others", "selection")
+        # What only the question about adapters asks for.
+        last = ("context", "timed", "few", "forgetting")
         rest = [(g, m, b) for b in first for m in self.models for g in later]
         rest += [("controls", m, b) for m in self.models[1:] for b in first]
+        rest += [(g, m, b) for b in first for m in self.models for g in last]
         stages = of_first + main + rest
         if self.groups or self.names:
             # On the other benchmarks only where it is asked for.

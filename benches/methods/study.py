@@ -3,6 +3,7 @@
 
     python3 benches/methods/study.py run --gosling target/release/gosling --device gpu --out study
     python3 benches/methods/study.py run --gpus 8 --guide rwkv7-guide-31m-f16.pth --budget 540 --out study
+    python3 benches/methods/study.py run --rows question --gpus 1 --budget 3000 --models mini --out study
     python3 benches/methods/study.py plan --gpus 1 --jobs 5 --rows controls adapters --out study
     python3 benches/methods/study.py cost --device gpu --guide rwkv7-guide-31m-f16.pth --out study
     python3 benches/methods/study.py write --out study
@@ -10,10 +11,11 @@
 `run` goes on where the journal in the output folder ends, and the most telling rows come first, so that it can
 be stopped at any time; runs are done by processes of the program that stay, one on each GPU, so that kernels
 are compiled once. A row that was begun is brought to its end, trials and seeds, before another one begins.
-`plan` says what is left of every row and how long it takes by what was measured, and does nothing. Every method gets the same number of rate trials on the validation split (seed 0), on a
-grid that grows while its best point lies at an edge; the best rates are used with seeds 0 to 4 on the test
-split. `write` puts the tables between the markers of RESULTS.md; `tables` prints them, and reads
-several journals as one. Needs Python 3.9 and nothing else.
+`plan` says what is left of every row and how long it takes by what was measured, and does nothing. Every method gets the same
+number of rate trials on the validation split (seed 0), on a grid that grows while its best point lies at an edge; the best rates are used with seeds 0 to 4 on the test
+split. `--rows question` is the comparison of a state with adapters and with examples in front: parameters, time,
+memory, tokens, few examples, and what becomes of the benchmarks that were not tuned. `write` puts the tables between the
+markers of RESULTS.md; `tables` prints them, and reads several journals as one. Needs Python 3.9 and nothing else.
 """
 
 import argparse
@@ -29,7 +31,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[up]) for up in (0, 1)]
 import forecast  # noqa: E402
 import tables as written  # noqa: E402
 from engine import Engine, RunJournal  # noqa: E402
-from rows import BENCHMARKS, GROUPS, Model, Plan, Units, rows  # noqa: E402
+from rows import BENCHMARKS, GROUPS, SETS, Model, Plan, Units, rows, wanted  # noqa: E402
 from weights import joined  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,12 +65,11 @@ def models(arguments):
 
 
 def units(arguments):
-    groups = [name for name in arguments.rows if name in GROUPS]
-    names = [name for name in arguments.rows if name not in GROUPS]
+    groups, names = wanted(arguments.rows)
     known = {row.name for benchmark in arguments.benchmarks for row in rows(benchmark)}
     for name in names:
         if name not in known:
-            raise SystemExit(f"--rows: {name!r} is none of {', '.join(GROUPS)}, nor of {'; '.join(sorted(known))}")
+            raise SystemExit(f"--rows: {name!r} is none of {', '.join([*SETS, *GROUPS])}, nor of {'; '.join(sorted(known))}")
     return Units(Plan(arguments), models(arguments), arguments.benchmarks, groups, names)
 
 
@@ -176,10 +177,12 @@ def parsed():
     what.add_argument("--guide", help="the file of the guide model, or the folder of its parts; without it the mini model alone")
     what.add_argument("--benchmarks", nargs="+", default=BENCHMARKS, choices=BENCHMARKS)
     what.add_argument(
-        "--rows", nargs="+", default=[], help=f"groups ({', '.join(GROUPS)}) or rows by their names; all by default"
+        "--rows", nargs="+", default=[],
+        help=f"groups ({', '.join(GROUPS)}), sets ({', '.join(SETS)}) or rows by their names; all by default",
     )
     what.add_argument("--trials", type=int, default=12, help="rate trials of every row")
     what.add_argument("--seeds", type=int, default=5)
+    what.add_argument("--forgetting-seeds", type=int, default=3, help="seeds whose other benchmarks are scored")
     what.add_argument("--choose", choices=["accuracy", "loss"], default="accuracy", help="rates, on the validation split")
     what.add_argument("--winner", help="the row whose M and gamma are changed; the best lifted one by default")
     what.add_argument("--search-all", action="store_true", help="search rates also where a row takes those of another")

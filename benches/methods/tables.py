@@ -5,7 +5,7 @@ import random
 import statistics
 
 import search
-from rows import BENCHMARKS, Plan, Unit, UntunedUnit
+from rows import BENCHMARKS, ContextUnit, ForgettingUnit, Plan, Unit, UntunedUnit
 
 # Draws of a bootstrap.
 N_DRAWS = 4000
@@ -113,10 +113,15 @@ class Found:
 class Tables:
     def __init__(self, units, journal):
         self.units, self.journal = units, journal
-        self.found, self.untuned = {}, {}
+        self.found, self.untuned, self.context, self.forgetting = {}, {}, {}, {}
         for unit in units.all(journal):
+            place = (unit.model.name, unit.benchmark)
             if isinstance(unit, UntunedUnit):
-                self.untuned[(unit.model.name, unit.benchmark)] = unit
+                self.untuned[place] = unit
+            elif isinstance(unit, ContextUnit):
+                self.context[place] = unit
+            elif isinstance(unit, ForgettingUnit):
+                self.forgetting[(*place, unit.name)] = unit
             else:
                 found = Found(unit, journal, units.by_key)
                 if found.is_known():
@@ -247,6 +252,77 @@ class Tables:
         result = unit and self.journal.get(unit.runs(self.journal)[0])
         return result["steps"] if result else ""
 
+    def context_lines(self, place):
+        """Names, items and shares of the untuned model with as many examples as do best, and of the state after them."""
+        unit = self.context.get(place)
+        results = [self.journal.get(run) for run in unit.tests(self.journal)] if unit else []
+        lines = []
+        if results and results[0]:
+            n = unit.best(self.journal)
+            lines.append((f"untuned, {n} example{'s' if n != 1 else ''} in front (by validation)", results[0]["FewShot"]))
+        if len(results) > 1 and results[1] and "items" in results[1]:
+            lines.append(("the state after these examples", results[1]))
+        return lines
+
+    def forgotten(self, place, name):
+        """The mean change of the accuracy on the other benchmarks against the untuned model, in points, with its range
+        over them; None where either is not known."""
+        unit = self.forgetting.get((*place, name))
+        runs = unit.runs(self.journal, self.units.by_key) if unit else []
+        results = [result for run in runs if (result := self.journal.get(run)) and "others" in result]
+        if not results:
+            return None
+        changes = {}
+        for benchmark in results[0]["others"]:
+            base = self.untuned.get((place[0], benchmark))
+            before = base and self.journal.get(base.runs(self.journal)[0])
+            if not before:
+                return None
+            after = statistics.mean(share(result["others"][benchmark]) for result in results)
+            changes[benchmark] = 100 * (after - share(before["Before"]["items"]))
+        words = ", ".join(f"{benchmark} {change:+.1f}" for benchmark, change in changes.items())
+        return f"{statistics.mean(changes.values()):+.1f} ({words}; {len(results)} seed{'s' if len(results) != 1 else ''})"
+
+    def question(self, place):
+        """A state against adapters and examples in front: what each reaches, and what it costs."""
+        head = [
+            "method", "accuracy", "trained numbers", "steps", "ms a step", "memory of a step, MiB",
+            "seconds of steps to the best validation", "tokens to the best validation", "points on the other benchmarks",
+        ]
+        lines = [line(head), line(["---"] * len(head))]
+        for name, of in [*self.untuned_lines(place), *self.context_lines(place)]:
+            low, high = wilson(of["right"], of["n"])
+            lines.append(line([name, f"{of['right'] / of['n']:.3f} [{low:.3f}, {high:.3f}]", "0", *["-"] * 6]))
+        costed = [found for found in self.found.get(place, []) if any("trained" in of for of in found.results)]
+        for found in costed:
+            tested = found.unit.tests(found.rates)[0].spec
+            steps = tested.split("steps: ", 1)[1].split(",", 1)[0]
+            memory = found.mean_of("memory", 0)
+            lines.append(
+                line(
+                    [
+                        found.name,
+                        of_seeds(found.runs),
+                        found.mean_of("trained", 0),
+                        steps,
+                        found.mean_of("step_ms", 1),
+                        memory if memory == "-" else f"{float(memory) / 2**20:.0f}",
+                        found.mean_of("best_secs", 2),
+                        found.mean_of("best_tokens", 0),
+                        self.forgotten(place, found.name) or "-",
+                    ]
+                )
+            )
+        if not costed:
+            return ""
+        note = (
+            "Memory is that of the largest step by arithmetic. Seconds and tokens are means over the seeds; those of steps "
+            "alone, without what is measured between them. Of the other benchmarks: the change against the untuned model "
+            "without examples. Rows with the time of standard have as many steps as fit into the time that standard tuning "
+            "takes, by the medians of both searches."
+        )
+        return "\n".join(lines) + "\n\n" + note
+
     def note(self, place):
         found = next((found for found in self.found.get(place, []) if found.runs), None)
         if not found:
@@ -288,7 +364,12 @@ def results(tables, cost):
         )
         for place in tables.places()
     ]
-    return {"methods": "\n\n".join(part for part in sections if part), "cost": cost}
+    questions = [section(title(place), tables.question(place)) for place in tables.places()]
+    return {
+        "methods": "\n\n".join(part for part in sections if part),
+        "question": "\n\n".join(part for part in questions if part),
+        "cost": cost,
+    }
 
 
 def cost_table(entries):

@@ -5,6 +5,7 @@ import json
 import math
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -12,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import search
 import tables
-from engine import RunJournal, outcome
-from rows import LIFTED, Model, Plan, Units, rows
+from engine import RunJournal, cli_device, others, outcome
+from rows import BENCHMARKS, LIFTED, SHOTS, ContextUnit, ForgettingUnit, Model, Plan, Units, rows, wanted
 from search import Axis
 
 
@@ -21,6 +22,7 @@ def options(**changes):
     made = {
         "trials": 12, "seeds": 5, "choose": "accuracy", "winner": None, "search_all": False, "steps": 300,
         "batch": 32, "validate_every": 50, "validation_limit": 100, "trial_items": None, "items": None,
+        "forgetting_seeds": 2,
     }
     return argparse.Namespace(**(made | changes))
 
@@ -90,14 +92,30 @@ class FakeJournal:
         if about["part"] == "untuned":
             of = {"right": 0, "n": 500, "items": "0" * 500, "ended": 0.5, "extracted": 0.1}
             result |= {"Before": of, "FewShot": of, "examples": 'Question: "x"\n', "steps": "1" * 500}
+        elif "in front" in about["row"]:
+            # Five and ten are as good as each other, and better than all others.
+            n = int(about["row"].split()[0])
+            right = {5: 60, 10: 60}.get(n, n)
+            result |= {"FewShot": {"right": right, "n": 200}}
+            if about["part"] == "context":
+                items = "1" * right + "0" * (500 - right)
+                result["FewShot"] |= {"n": 500, "items": items, "ended": 0.5, "extracted": 0.1}
+                result |= {"Before": result["FewShot"], "examples": "Question: " * n, "steps": "1" * 500}
         else:
             off = 0.4 * abs(math.log(about["rates"].get("s0", 1.6) / 1.6))
             right = max(0, int(400 - 20 * off) + (20 if "decorrelated" in about["row"] else 0) + about["seed"])
-            result |= {"right": right // 3, "n": 200}
+            result |= {"right": right // 3, "n": 200, "trained": 98_304, "memory": 64 << 20}
+            result |= {"best_step": 200, "best_secs": 2.5, "best_tokens": 300_000}
+            if "LoRA" in about["row"]:
+                result["step_ms"] = 40.0 if "16" in about["row"].split(",")[1] else 20.0
             if about["part"] == "test":
                 shift = 7 * about["seed"]
                 items = "".join("1" if (idx * 37 + shift) % 500 < right else "0" for idx in range(500))
                 result |= {"items": items, "right": right, "n": 500, "steps": "1234" * 125, "cap": 123, "ended": 0.99, "extracted": 0.98}
+            if about["part"] == "forgetting":
+                # One in ten and one more for each seed, of ten.
+                right = "1" * (1 + about["seed"]) + "0" * (9 - about["seed"])
+                result["others"] = {name: right for name in BENCHMARKS if name != about["benchmark"]}
         self.results[run.spec] = result
 
 
@@ -145,7 +163,9 @@ class Studies(unittest.TestCase):
         first_main = next(idx for idx, run in enumerate(order) if run.about["row"] == "Decayed, decorrelated")
         self.assertTrue(all(run.about["row"] != "Decayed, decorrelated" for run in order[:first_main]))
         last_lifted = max(
-            idx for idx, run in enumerate(order) if run.about["row"] in LIFTED and run.about["benchmark"] == "gsm8k"
+            idx
+            for idx, run in enumerate(order)
+            if run.about["row"] in LIFTED and run.about["benchmark"] == "gsm8k" and run.about["part"] != "forgetting"
         )
         self.assertLess(last_lifted, first_main)
 
@@ -158,6 +178,95 @@ class Studies(unittest.TestCase):
         self.assertEqual({run.about["row"] for run in order}, {"standard", "standard, 16 examples"})
         self.assertEqual(sum(run.about["part"] == "test" for run in order), 5)
         self.assertIn("train_limit: 16", order[-1].spec)
+
+    def test_one_name_asks_for_the_whole_question(self):
+        groups, names = wanted(["question", "controls"])
+        self.assertIn("adapters", groups)
+        self.assertIn("controls", groups)
+        self.assertIn("S_0 and LoRA, rank 4, 16 examples", names)
+        known = {row.name for row in rows("gsm8k")} | {"untuned"}
+        self.assertLessEqual(set(names), known)
+        units = Units(Plan(options()), [Model("mini")], ["gsm8k", "arc"], *wanted(["question"]))
+        whole, parts = FakeJournal(), FakeJournal()
+        self.done(units, whole)
+        # It goes on where it was stopped, with the same runs.
+        for most in (1, 7, 200, 100_000):
+            self.done(Units(Plan(options()), [Model("mini")], ["gsm8k", "arc"], *wanted(["question"])), parts, most)
+        self.assertEqual(list(whole.results), list(parts.results))
+        done = {unit.row.name for unit in units.all(whole) if hasattr(unit, "row")}
+        self.assertNotIn("kappa = 1", done)
+        for limit in (16, 64, 256):
+            for name in ("standard", "lifted, decorrelated", "LoRA, rank 4", "S_0 and LoRA, rank 4"):
+                self.assertIn(f"{name}, {limit} examples", done)
+
+    def test_adapters_with_the_time_of_standard_have_fewer_steps(self):
+        units = Units(Plan(options()), [Model("mini")], ["gsm8k"], ["timed"])
+        journal = FakeJournal()
+        order = self.done(units, journal)
+        tests = [run for run in order if run.about["part"] == "test"]
+        steps = {run.about["row"]: run.spec.split("steps: ")[1].split(",")[0] for run in tests}
+        # 300 steps of 10 ms are 150 of 20 ms and 75 of 40 ms.
+        self.assertEqual(steps, {"LoRA, rank 4, time of standard": "150", "LoRA, rank 16, time of standard": "75"})
+        self.assertEqual(len(tests), 10)
+        # Both searches were asked for first, and rates are those of the row with all its steps.
+        self.assertEqual({run.about["row"] for run in order if run.about["part"] == "trial"}, {"standard", "LoRA, rank 4", "LoRA, rank 16"})
+        lora = units.by_key[("mini", "gsm8k", "LoRA, rank 4")].rates(journal, units.by_key)
+        self.assertEqual(tests[0].about["rates"], lora)
+        # What is slower than it by less than half a step changes nothing.
+        self.assertNotIn("steps: 300", tests[0].spec)
+
+    def test_the_validation_split_says_how_many_examples_stand_in_front(self):
+        units = Units(Plan(options()), [Model("mini")], ["gsm8k"], ["context", "untuned"])
+        journal = FakeJournal()
+        order = self.done(units, journal)
+        trials = [run for run in order if run.about["part"] == "trial"]
+        self.assertEqual(len(trials), len(SHOTS))
+        self.assertTrue(all("split: Validation" in run.spec and "method: Base" in run.spec for run in trials))
+        (unit,) = [unit for unit in units.all(journal) if isinstance(unit, ContextUnit)]
+        # The fewest of those that are as good as each other.
+        self.assertEqual(unit.best(journal), 5)
+        (test, after) = unit.tests(journal)
+        self.assertIn("few_shot: 5", test.spec)
+        self.assertIn("split: Test", test.spec)
+        # The same run as that of the untuned model, which is not done twice.
+        untuned = Plan(options()).untuned(Model("mini"), "gsm8k")
+        self.assertEqual(test.spec, untuned.spec)
+        self.assertIn("start: Text(", after.spec)
+        made = tables.Tables(units, journal)
+        self.assertEqual(made.context_lines(("mini", "gsm8k"))[0][0], "untuned, 5 examples in front (by validation)")
+
+    def test_what_is_forgotten_is_the_change_of_the_other_benchmarks(self):
+        asked = ["forgetting", "untuned", "main"]
+        units, journal = Units(Plan(options()), [Model("mini")], BENCHMARKS, asked), FakeJournal()
+        order = self.done(units, journal)
+        runs = [run for run in order if run.about["part"] == "forgetting" and run.about["row"] == "standard"]
+        of_gsm8k = [run for run in runs if run.about["benchmark"] == "gsm8k"]
+        self.assertEqual([run.about["seed"] for run in of_gsm8k], [0, 1])
+        # It is the run of the test with a line of its own.
+        tested = [run for run in order if run.about["part"] == "test" and run.about["row"] == "standard"]
+        self.assertEqual(of_gsm8k[0].spec.replace("    // its state is scored on the other benchmarks\n", ""), tested[0].spec)
+        made = tables.Tables(units, journal)
+        # Untuned 0 of 500; tuned 0.1 and 0.2.
+        words = made.forgotten(("mini", "gsm8k"), "standard")
+        self.assertEqual(words, "+15.0 (arc +15.0, mmlu +15.0, winogrande +15.0; 2 seeds)")
+        self.assertIsNone(made.forgotten(("mini", "gsm8k"), "lifted"))
+        self.assertTrue(any(isinstance(unit, ForgettingUnit) for unit in units.all(journal)))
+
+    def test_the_table_of_the_question_has_what_each_row_costs(self):
+        units = Units(Plan(options()), [Model("mini")], ["gsm8k"], *wanted(["question"]))
+        journal = FakeJournal()
+        self.assertEqual(tables.results(tables.Tables(units, journal), "")["question"], "")
+        self.done(units, journal)
+        tables.N_DRAWS = 50
+        text = tables.results(tables.Tables(units, journal), "")["question"]
+        by_name = {cells[1].strip(): [cell.strip() for cell in cells] for cells in (row.split("|") for row in text.splitlines() if row.startswith("|"))}
+        standard = by_name["standard"]
+        self.assertEqual(standard[3:9], ["98304", "300", "10.0", "64", "2.50", "300000"])
+        self.assertEqual(by_name["LoRA, rank 4, time of standard"][4:6], ["150", "20.0"])
+        self.assertEqual(by_name["untuned"][3:9], ["0", "-", "-", "-", "-", "-"])
+        # The other benchmarks of the untuned model are not known here.
+        self.assertEqual(standard[9], "-")
+        self.assertIn("by arithmetic", text)
 
     def test_tables_stand_between_their_markers_and_say_what_was_not_searched(self):
         units, journal = self.study(), FakeJournal()
@@ -216,8 +325,10 @@ class Files(unittest.TestCase):
             summary = {"scores": [{"name": "strict", "n_correct": 3, "n_items": 8}], "secs": 1.0}
             summary |= {"written": {"max_new_tokens": 123, "n_items": 8, "n_ended": 6, "n_extracted": 4}}
             records = [
-                {"kind": "step", "secs": 0.5},
+                {"kind": "costs", "trained": 98304, "memory": 1048576},
+                {"kind": "step", "step": 1, "secs": 0.5, "tokens": 700},
                 {"kind": "validation", "step": 1, "loss": 2.0, "best": True},
+                {"kind": "step", "step": 2, "secs": 0.5, "tokens": 900},
                 {"kind": "validation", "step": 2, "loss": 3.0, "best": False},
                 {"kind": "evaluation", "phase": "After", "summary": summary},
                 {"kind": "end", "outcome": {"Diverged": {"step": 3, "detail": "x"}}},
@@ -227,6 +338,37 @@ class Files(unittest.TestCase):
             result = outcome(Path(folder))
         self.assertEqual((result["validation_loss"], result["step_ms"], result["diverged"]), (2.0, 500.0, True))
         self.assertEqual((result["right"], result["n"], result["ended"], result["cap"]), (3, 8, 0.75, 123))
+        self.assertEqual((result["trained"], result["memory"]), (98304, 1048576))
+        # To the best validation, which was after the first of two steps.
+        self.assertEqual((result["best_step"], result["best_secs"], result["best_tokens"]), (1, 0.5, 700))
+
+    def test_the_other_benchmarks_are_asked_of_the_state_of_a_run(self):
+        devices = [("GpuIndex(3)", "gpu:3"), ("Gpu", "gpu"), ("Cpu", "cpu"), ("Auto", "auto")]
+        for ron, text in devices:
+            self.assertEqual(cli_device(ron), text)
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            program = folder / "gosling"
+            program.write_text(
+                "#!/bin/sh\n"
+                'echo "$@" >> "$(dirname "$0")/asked"\n'
+                'for word; do last="$word"; if [ "$before" = --out ]; then out="$word"; fi; before="$word"; done\n'
+                'echo \'{"evaluation": {}}\' > "$out"\n'
+                'echo \'{"correct": true, "prompt": "a"}\' >> "$out"\n'
+                'echo \'{"correct": false, "prompt": "a"}\' >> "$out"\n'
+            )
+            program.chmod(0o755)
+            run = Plan(options()).tuned(Model("mini"), "arc", rows("arc")[0], {"s0": 0.1}, 1, "forgetting")
+            asked = options(gosling=str(program), items=40)
+            scored = others(asked, run, folder, "GpuIndex(1)", time.monotonic() + 60)
+            self.assertEqual(scored, {"gsm8k": "10", "mmlu": "10", "winogrande": "10"})
+            lines = (folder / "asked").read_text().splitlines()
+            self.assertEqual(len(lines), 3)
+            self.assertTrue(lines[0].startswith(f"eval gsm8k --state {folder} --device gpu:1"), lines[0])
+            self.assertIn("--limit 40", lines[0])
+            program.write_text("#!/bin/sh\necho no such state >&2\nexit 2\n")
+            with self.assertRaisesRegex(OSError, "no such state"):
+                others(asked, run, folder, "Cpu", time.monotonic() + 60)
 
 
 if __name__ == "__main__":

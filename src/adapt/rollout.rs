@@ -83,8 +83,7 @@ pub fn roll_out(
     progress: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Vec<Vec<Rollout>>> {
     let config = engine.model.config();
-    let per_head = config.head_size * config.head_size * size_of::<f32>();
-    let per_row = config.n_layer * config.n_head * per_head;
+    let per_row = config.n_layer * config.n_state() * size_of::<f32>();
     let most = (BATCH_STATE_BYTES / per_row).clamp(1, BATCH_ANSWERS);
     let n_questions = (most / writing.group).max(1);
     let mut order: Vec<usize> = (0..asked.len()).collect();

@@ -108,12 +108,13 @@ impl States {
             return Err(Error::spec("state", reason));
         }
         let config = model.config().clone();
-        let (lh, size) = (config.n_layer * config.n_head, config.head_size);
+        let [h, size, keys] = config.state_shape();
+        let lh = config.n_layer * h;
         let values: Vec<f32> = base.state.layers.iter().flatten().copied().collect();
         let square: f64 = values.iter().map(|x| f64::from(*x).powi(2)).sum();
         let base_value: Tensor<4> =
-            Tensor::from_data(TensorData::new(values, [1, lh, size, size]), device);
-        let whole = [n, lh, size, size];
+            Tensor::from_data(TensorData::new(values, [1, lh, size, keys]), device);
+        let whole = [n, lh, size, keys];
         let start = base.start(device);
         let mut branches = start.branches;
         branches.resize(config.n_layer, None);
@@ -325,11 +326,12 @@ impl States {
     pub fn state(&self, idx: usize) -> Result<TunedState> {
         let values = read_f32(self.value.clone().narrow(0, idx, 1))?;
         let config = &self.config;
-        let n_per_layer = config.n_head * config.head_size * config.head_size;
+        let n_per_layer = config.n_state();
         Ok(TunedState {
             n_layer: config.n_layer,
             n_head: config.n_head,
             head_size: config.head_size,
+            key_size: config.key_size(),
             layers: values
                 .chunks_exact(n_per_layer)
                 .map(<[f32]>::to_vec)

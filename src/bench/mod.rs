@@ -44,7 +44,7 @@ pub use groups::{GroupComparison, compare_groups};
 pub use options::{FewShot, ScoreOptions};
 pub use reported::{PAPER, Reported};
 pub use runner::Runner;
-pub use scoring::{ItemSet, evaluate};
+pub use scoring::{ItemSet, evaluate, fitting_shots, shared_prefix};
 pub use statistics::{MeanInterval, mcnemar_exact, mean_interval95};
 pub use steps::{StepAccuracy, n_steps};
 

@@ -69,6 +69,36 @@ impl FewShot {
         Self::of(benchmark, n, order, |n| mini_few_shot(benchmark, n))
     }
 
+    /// The first `n` of `pool`, of each subject where there are subjects.
+    pub fn first(pool: &[Item], n: usize) -> Self {
+        let mut counts = BTreeMap::new();
+        let mut first = Vec::new();
+        for item in pool {
+            let count = counts.entry(item.subject()).or_insert(0);
+            *count += 1;
+            if *count <= n {
+                first.push(item.clone());
+            }
+        }
+        Self::Same(first)
+    }
+
+    /// All that [`Self::first`] can take from the official files of a benchmark.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn official_pool(benchmark: Benchmark, folder: &Path) -> Result<Vec<Item>> {
+        few_shot(benchmark, folder, usize::MAX)
+    }
+
+    /// The same of a mini benchmark.
+    ///
+    /// # Errors
+    /// A set that is damaged.
+    pub fn mini_pool(benchmark: Benchmark) -> Result<Vec<Item>> {
+        mini_few_shot(benchmark, usize::MAX)
+    }
+
     /// Which ones they are.
     pub(super) fn order(&self) -> FewShotOrder {
         match self {

@@ -1,7 +1,7 @@
 //! From items to requests, and from the model's replies to records.
 
 use super::evaluation::{Conditions, Evaluation, ItemRecord, LeftOut};
-use super::options::ScoreOptions;
+use super::options::{FewShot, ScoreOptions};
 use super::{LanguageModel, Request, judge};
 use crate::data::{Benchmark, Item, Split};
 use crate::error::{Error, Result};
@@ -111,6 +111,62 @@ pub fn evaluate(
         },
         records,
     })
+}
+
+/// How many of `pool`, the first ones, of each subject where there are subjects, fit in
+/// front of every question of `set` into `context` tokens, answers included; questions
+/// that do not fit by themselves are not asked.
+pub fn fitting_shots(
+    pool: &[Item],
+    set: &ItemSet,
+    options: &ScoreOptions,
+    tokenizer: &Tokenizer,
+    context: usize,
+) -> usize {
+    let fits = |items: &[Item], n: usize| {
+        let options = ScoreOptions {
+            few_shot: FewShot::first(pool, n),
+            ..options.clone()
+        };
+        let solved = options.few_shot_of(items);
+        let fits = items.iter().zip(&solved).map(|(item, solved)| {
+            let prompted = PromptedItem::new(item, solved, tokenizer, &options);
+            prompted.n_tokens(&options) <= context
+        });
+        fits.collect::<Vec<bool>>()
+    };
+    let alone = fits(&set.items, 0);
+    let items = set.items.iter().zip(alone).filter(|(_, fits)| *fits);
+    let items: Vec<Item> = items.map(|(item, _)| item.clone()).collect();
+    if items.is_empty() {
+        return 0;
+    }
+    let all_fit = |n: usize| fits(&items, n).into_iter().all(|fits| fits);
+    // More solved questions take more room. So many are known to fit, and so many are
+    // known not to, or are more than there are.
+    let (mut fit, mut too_many) = (0, 1);
+    while too_many <= pool.len() && all_fit(too_many) {
+        (fit, too_many) = (too_many, 2 * too_many);
+    }
+    too_many = too_many.min(pool.len() + 1);
+    while fit + 1 < too_many {
+        let middle = usize::midpoint(fit, too_many);
+        match all_fit(middle) {
+            true => fit = middle,
+            false => too_many = middle,
+        }
+    }
+    fit
+}
+
+/// What stands in front of every question; none where that differs from one question to
+/// another.
+pub fn shared_prefix(set: &ItemSet, options: &ScoreOptions) -> Option<String> {
+    let solved = options.few_shot_of(&set.items);
+    let items = set.items.iter().zip(&solved);
+    let mut prefixes = items.map(|(item, solved)| options.protocol.prefix(item, solved));
+    let first = prefixes.next()?;
+    prefixes.all(|prefix| prefix == first).then_some(first)
 }
 
 /// An item as the model is asked it.

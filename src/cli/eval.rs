@@ -3,20 +3,26 @@
 
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
-use super::model_arguments::ModelArguments;
+use super::model_arguments::{LoadedModel, ModelArguments};
 use crate::bench::{
     Conditions, Evaluation, FewShot, FewShotOrder, ItemSet, Reported, Rule, Runner, ScoreOptions,
-    StepAccuracy, evaluate, gold_answers,
+    StepAccuracy, evaluate, fitting_shots, gold_answers, shared_prefix,
 };
 use crate::data::{Benchmark, Item, MmluTemplate, Protocol, Split, load, mini};
 use crate::error::{Error, Result};
 use crate::format::shown;
+use crate::model::TextStart;
+use crate::model::state::Start;
 use crate::persist::evaluation_file::{Scored, later_name, write_evaluation};
 use crate::protocol::fields::MAX_CONTEXT;
+use crate::tuning::method::tuned::Tuned;
+use crate::tuning::spec::StartState;
+use crate::tuning::states::start::start_state;
 
 /// What to score.
 #[derive(Args)]
@@ -35,9 +41,16 @@ pub struct EvalArguments {
     /// Score only this many items, from the start of the split.
     #[arg(long)]
     limit: Option<usize>,
-    /// Number of few-shot examples: solved questions before every question.
-    #[arg(long, default_value_t = 0)]
-    few_shot: usize,
+    /// Number of few-shot examples: solved questions before every question; fit: as many
+    /// of the first ones as every question has room for in the tokens of
+    /// --context-length.
+    #[arg(long, value_name = "N or fit", default_value = "0")]
+    few_shot: Shots,
+    /// Let the model read the few-shot examples once, and start every question from its
+    /// state S behind them instead of putting them in front: what a tuned state has to
+    /// beat. The questions follow without token 0.
+    #[arg(long, conflicts_with = "state")]
+    state_after_shots: bool,
     /// Choice of the few-shot examples; default: drawn for official GSM8K, ARC and
     /// WinoGrande, else the first.
     #[arg(long, value_enum, requires = "few_shot")]
@@ -60,8 +73,29 @@ pub struct EvalArguments {
     out: Option<PathBuf>,
 }
 
+/// How many solved questions there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shots {
+    /// So many.
+    Count(usize),
+    /// As many as fit.
+    Fit,
+}
+
+impl FromStr for Shots {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "fit" {
+            return Ok(Self::Fit);
+        }
+        let count = text.parse().map(Self::Count);
+        count.map_err(|_| tr!("must be a whole number or fit").into())
+    }
+}
+
 /// Which solved questions stand in front of a question.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Order {
     /// Different examples for every question, drawn as lm-evaluation-harness draws
     /// them.
@@ -91,12 +125,25 @@ enum Wording {
 pub fn run(arguments: &EvalArguments) -> Result<()> {
     let (set, mut options) = arguments.items()?;
     let gold = arguments.gold_answers()?;
+    let room = arguments.room_for_shots(options.context_length)?;
     arguments.check_out()?;
     let loaded = arguments.model.load()?;
     let as_tuned = arguments.model.run_spec()?.map(|spec| spec.evaluation);
     let asked = arguments.max_new_tokens.map(|cap| cap as usize);
     let asked = asked.or(as_tuned.and_then(|of| of.max_new_tokens));
     options.cut_answers(asked, &gold, &loaded.tokenizer);
+    if let Some((pool, context)) = &room {
+        let n = fitting_shots(pool, &set, &options, &loaded.tokenizer, *context);
+        println!(
+            "{}",
+            tr!("{n} solved questions fit in {context} tokens", n, context)
+        );
+        options.few_shot = FewShot::first(pool, n);
+    }
+    let behind = match arguments.state_after_shots {
+        true => Some(AfterShots::read(&set, &mut options, &loaded)?),
+        false => None,
+    };
     let start = Instant::now();
     let mut progress = |done, total| {
         show_progress(done, total, start);
@@ -104,8 +151,15 @@ pub fn run(arguments: &EvalArguments) -> Result<()> {
     };
     let device = &loaded.device.device;
     let is_tuned = loaded.start.is_some();
-    let mut runner = match loaded.start {
-        Some(start) => Runner::with_start(&loaded.model, device, start, loaded.text_start),
+    let (from, start_name) = match behind {
+        Some(AfterShots { start, name }) => (Some((start, TextStart::None)), name),
+        None => {
+            let tuned = loaded.start.map(|start| (start, loaded.text_start));
+            (tuned, loaded.start_name)
+        }
+    };
+    let mut runner = match from {
+        Some((start, text_start)) => Runner::with_start(&loaded.model, device, start, text_start),
         None => Runner::new(&loaded.model, device),
     };
     let evaluation = evaluate(
@@ -118,7 +172,7 @@ pub fn run(arguments: &EvalArguments) -> Result<()> {
     let scored = Scored {
         model: loaded.file,
         fingerprint: loaded.fingerprint,
-        start: loaded.start_name,
+        start: start_name,
         is_tuned,
         secs: start.elapsed().as_secs_f64(),
     };
@@ -131,6 +185,53 @@ pub fn run(arguments: &EvalArguments) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The state behind solved questions that the model has read.
+struct AfterShots {
+    start: Start,
+    /// For the user.
+    name: String,
+}
+
+impl AfterShots {
+    /// Reads what would stand in front of every question; from then on nothing does.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] where that is nothing, or not the same for every question.
+    fn read(set: &ItemSet, options: &mut ScoreOptions, loaded: &LoadedModel) -> Result<Self> {
+        let refuse = |reason: &str| Err(Error::spec("--state-after-shots", reason));
+        let n = match &options.few_shot {
+            FewShot::Same(solved) => solved.len(),
+            FewShot::Drawn { .. } => {
+                return refuse(tr!(
+                    "needs the same examples for every question; choose --few-shot-order first"
+                ));
+            }
+        };
+        if n == 0 {
+            return refuse(tr!("needs examples to read; say how many with --few-shot"));
+        }
+        let Some(text) = shared_prefix(set, options) else {
+            return refuse(tr!(
+                "needs the same examples for every question; those of this benchmark differ by subject"
+            ));
+        };
+        options.few_shot = FewShot::default();
+        let device = &loaded.device.device;
+        let state = start_state(
+            &StartState::Text(text),
+            &loaded.model,
+            device,
+            &loaded.tokenizer,
+            TextStart::Zero,
+            false,
+        )?;
+        Ok(Self {
+            start: Tuned::from(state).start(device),
+            name: format!("the state after {n} solved questions"),
+        })
+    }
 }
 
 fn print_figures(evaluation: &Evaluation, scored: &Scored, device: &str) {
@@ -295,9 +396,34 @@ impl EvalArguments {
 }
 
 impl EvalArguments {
-    /// The solved questions in front of prompts.
+    /// Where as many solved questions as fit are asked for: what they are taken from,
+    /// and the tokens that they have to fit into.
+    fn room_for_shots(&self, context: Option<usize>) -> Result<Option<(Vec<Item>, usize)>> {
+        if self.few_shot != Shots::Fit {
+            return Ok(None);
+        }
+        if self.few_shot_order == Some(Order::Drawn) {
+            let reason = tr!("fit takes the first examples; leave --few-shot-order drawn out");
+            return Err(Error::spec("--few-shot", reason));
+        }
+        let Some(context) = context else {
+            let reason = tr!("fit needs --context-length, which says how much has room");
+            return Err(Error::spec("--few-shot", reason));
+        };
+        let pool = match &self.data {
+            Some(path) => FewShot::official_pool(self.benchmark, folder_of(path))?,
+            None => FewShot::mini_pool(self.benchmark)?,
+        };
+        Ok(Some((pool, context)))
+    }
+
+    /// The solved questions in front of prompts, where they are counted.
     fn few_shot(&self) -> Result<FewShot> {
-        let (benchmark, n) = (self.benchmark, self.few_shot);
+        let benchmark = self.benchmark;
+        let n = match self.few_shot {
+            Shots::Count(n) => n,
+            Shots::Fit => 0,
+        };
         let order = self.few_shot_order.map(|order| match order {
             Order::Drawn => FewShotOrder::Drawn,
             Order::First => FewShotOrder::First,

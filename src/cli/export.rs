@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fold::export_folded;
-use lora::{AdapterFormat, Destination, LoraExport, export_lora};
+use lora::{Destination, export_lora};
 use numbers::export_numbers;
 
 use super::model_arguments::times;
@@ -21,6 +21,7 @@ use crate::tuning::states::lift_bundle::{Exportable, exportable};
 use crate::tuning::states::state_file::{
     ExportFormat, Orientation, PthDType, SHIFTS_NOTE, export, left_out, locate_state,
 };
+use crate::worker::adapter_export::{AdapterExport, AdapterFormat};
 use crate::worker::folding::FoldOptions;
 
 /// Which state or model, and what becomes of it.
@@ -109,13 +110,13 @@ fn export_adapters(arguments: &ExportArguments, format: AdapterFormat) -> Result
         let reason = tr!("fits a plain S_0; choose a format of states");
         return Err(Error::spec("--fold", reason));
     }
-    let asked = LoraExport {
+    let asked = AdapterExport {
         format,
-        output: &arguments.output,
-        model: arguments.model.as_deref(),
+        output: arguments.output.clone(),
+        model: arguments.model.clone(),
         bf16: arguments.bf16,
         alpha: arguments.alpha,
-        force: arguments.force,
+        overwrites: arguments.force,
     };
     export_lora(&located(arguments)?, &asked)
 }

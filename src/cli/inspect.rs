@@ -2,6 +2,7 @@
 //! numbers and pictures, and a training set or benchmark as the model would see
 //! it.
 
+mod adapters;
 mod file;
 mod head;
 mod metadata;

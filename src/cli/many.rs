@@ -128,5 +128,9 @@ impl Input {
 
 /// What is wrong with a line of the standard input.
 fn wrong(number: usize, reason: impl Into<String>) -> Error {
-    Error::input(Path::new(INPUT), format!("line {number}"), reason.into())
+    Error::input(
+        Path::new(INPUT),
+        tr!("line {number}", number),
+        reason.into(),
+    )
 }

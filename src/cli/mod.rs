@@ -48,6 +48,7 @@ use crate::kernels::device::{
     BACKEND, LanguageChoice, check_spirv_by, choose_language, quiet_drivers,
 };
 use crate::language::{self, LANGUAGE, Language};
+use crate::persist::kernel_files::keep_kernels;
 use crate::shell::Shell;
 
 /// A workbench for RWKV-7 state tuning.
@@ -135,6 +136,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => {
             choose_language(arguments.backend);
             check_spirv_by(adapter_check::check_spirv);
+            keep_kernels();
             arguments.command
         }
         Err(error) => return output::code_after_help(&error),

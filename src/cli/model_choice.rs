@@ -26,8 +26,8 @@ pub(super) struct ModelChoice {
     /// was tuned for, else the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// auto, mini, world, or a vocabulary file in the official text format; default:
-    /// the one that the state was tuned with.
+    /// auto, mini, world, or a vocabulary file: in the official text format, or a
+    /// tokenizer.json; default: the one that the state was tuned with.
     #[arg(long, value_name = "VOCABULARY", value_parser = vocabulary_source)]
     vocabulary: Option<VocabularySource>,
     /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
@@ -113,7 +113,7 @@ impl ModelChoice {
     ) -> Result<BareModel> {
         let checkpoint = self.checkpoint()?;
         let config = ModelConfig::from_checkpoint(&checkpoint)?;
-        let tokenizer = self.tokenizer(config.vocab_size, state)?;
+        let tokenizer = self.tokenizer(&config, state)?;
         let device = open(self.device)?;
         let as_tuned = state.and_then(|(_, metadata)| run_spec(metadata));
         let as_tuned = as_tuned.map_or(Precision::F32, |spec| spec.model.precision);
@@ -141,7 +141,7 @@ impl ModelChoice {
 
     /// The vocabulary that was asked for, else that of the state, else the built-in
     /// one of the model's size.
-    fn tokenizer(&self, n_rows: usize, state: Option<StateSays<'_>>) -> Result<Tokenizer> {
+    fn tokenizer(&self, config: &ModelConfig, state: Option<StateSays<'_>>) -> Result<Tokenizer> {
         let Some(asked) = &self.vocabulary else {
             let of_state = match state {
                 Some((path, metadata)) => metadata.tokenizer(path)?,
@@ -150,17 +150,14 @@ impl ModelChoice {
             return match of_state {
                 Some(tokenizer) => {
                     let name = tr!("the vocabulary of the state");
-                    check_vocabulary(&tokenizer, name, Path::new(&self.name()), n_rows)?;
-                    Ok(tokenizer)
+                    let model = self.name();
+                    check_vocabulary(&tokenizer, name, Path::new(&model), config.vocab_size)?;
+                    Ok(tokenizer.with_end(config.end_of_document))
                 }
-                None => Tokenizer::for_embedding(n_rows),
+                None => fitting_tokenizer(&self.spec(VocabularySource::Auto), config),
             };
         };
-        let spec = ModelSpec {
-            vocabulary: asked.clone(),
-            ..ModelSpec::default()
-        };
-        let tokenizer = fitting_tokenizer(&spec, Path::new(&self.name()), n_rows)?;
+        let tokenizer = fitting_tokenizer(&self.spec(asked.clone()), config)?;
         if let Some((path, metadata)) = state
             && let Some(mark) = &metadata.vocabulary
             && mark.sha256 != tokenizer.fingerprint()
@@ -170,12 +167,22 @@ impl ModelChoice {
                 tr!(
                     "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; results may be worse",
                     path.display(),
-                    asked.name(tokenizer.vocab_size()),
+                    asked.name(&tokenizer),
                     mark
                 )
             );
         }
         Ok(tokenizer)
+    }
+
+    /// The model with a vocabulary.
+    fn spec(&self, vocabulary: VocabularySource) -> ModelSpec {
+        let file = self.model.clone().map(CheckpointSource::File);
+        ModelSpec {
+            checkpoint: file.unwrap_or(CheckpointSource::Mini),
+            vocabulary,
+            ..ModelSpec::default()
+        }
     }
 
     fn checkpoint(&self) -> Result<Checkpoint> {

@@ -2,9 +2,10 @@
 
 mod report;
 
-use std::io::{IsTerminal as _, Write as _, stderr};
+use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
@@ -67,14 +68,15 @@ pub fn run(arguments: &SelftestArguments) -> Result<ExitCode> {
     }
     let mut outcomes = Vec::new();
     for check in chosen {
-        show(check.name);
+        begins(check.name);
         report.begins(check.name)?;
+        let start = Instant::now();
         let outcome = run_check(check, &device.device);
+        ends(&outcome, start.elapsed());
         report.add(&outcome);
         outcomes.push(outcome);
     }
     report.ends(only.is_empty())?;
-    show("");
     let passed = outcomes.iter().all(|o| o.passed || !o.is_needed);
     if arguments.json {
         let report = Report {
@@ -197,11 +199,15 @@ impl<'a> ReportFile<'a> {
     }
 }
 
-/// What is being checked, on one line of a terminal.
-fn show(name: &str) {
-    if stderr().is_terminal() {
-        eprint!("\r\x1b[K{name}");
-        // A progress line that cannot be shown is no reason to stop.
-        let _ = stderr().flush();
-    }
+/// Says which check runs, before it does: a driver may end the program there, or take
+/// long.
+fn begins(name: &str) {
+    // A line that cannot be shown is no reason to stop.
+    let _ = write!(stderr(), "{name} ...").and_then(|()| stderr().flush());
+}
+
+/// The rest of the line: how long the check took, and what came of it.
+fn ends(outcome: &Outcome, took: Duration) {
+    let secs = took.as_secs_f64();
+    let _ = writeln!(stderr(), " {secs:.1} s, {}", result(outcome));
 }

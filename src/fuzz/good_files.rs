@@ -31,6 +31,7 @@ pub(super) fn state() -> TunedState {
         n_layer: 2,
         n_head: 2,
         head_size: 2,
+        key_size: 2,
         layers: (0..2).map(layer).collect(),
         shifts: None,
     }
@@ -179,6 +180,8 @@ fn tiny_model() -> Vec<Stored> {
         n_embd: 32,
         n_head: 2,
         head_size: 16,
+        keys: None,
+        end_of_document: 0,
         vocab_size: 4,
         n_ffn: 4,
         decay_rank: 1,

@@ -140,6 +140,8 @@ fn raw_states() {
         n_embd: 4,
         n_head: 2,
         head_size: 2,
+        keys: None,
+        end_of_document: 0,
         vocab_size: 10,
         n_ffn: 16,
         decay_rank: 1,
@@ -218,6 +220,32 @@ fn vocabularies() {
         read: &reader,
         // The lines of all 65536 ids, and the first two levels of the trie.
         extra_bytes: 4 << 20,
+    });
+}
+
+/// Without byte-level ones, whose patterns take longer to compile than a file to read.
+#[test]
+fn vocabularies_of_other_models() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bpe");
+    let seeds = ["mistral.json", "metaspace.json"];
+    let seeds = seeds.map(|name| std::fs::read(golden.join(name)).unwrap());
+    let reader = |bytes: &[u8]| match Tokenizer::from_bytes("tokenizer.json", bytes) {
+        Ok(tokenizer) => {
+            let ids = tokenizer.encode_bytes(b"ab\xff\n abc");
+            let is_known = |id: &u32| (*id as usize) < tokenizer.vocab_size();
+            assert!(ids.iter().all(is_known), "{ids:?}");
+            tokenizer.decode_bytes(&ids);
+            true
+        }
+        Err(_) => false,
+    };
+    feed(&Reader {
+        name: "tokenizer",
+        seeds: seeds.to_vec(),
+        words: &JSON_WORDS,
+        read: &reader,
+        // Where the bytes of every id are, up to the largest.
+        extra_bytes: 32 << 20,
     });
 }
 

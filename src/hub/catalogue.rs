@@ -36,6 +36,8 @@ const fn shape(n_layer: usize, n_embd: usize, ranks: [usize; 4]) -> ModelConfig 
         n_embd,
         n_head: n_embd / 64,
         head_size: 64,
+        keys: None,
+        end_of_document: 0,
         vocab_size: 65_536,
         n_ffn: 4 * n_embd,
         decay_rank,

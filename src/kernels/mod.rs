@@ -10,11 +10,13 @@
 //! |---|---|
 //! | [`wkv7`] | the recurrence, its inputs (`prepare`) and what follows it (`readout`) |
 //! | [`lifted`] | the recurrence with a rectangular state, and its vectors |
+//! | [`rectangular`] | the recurrence for heads of any two sizes, on the two above |
 //! | [`features`] | kernel features of a vector |
 //! | [`norm`], [`token_mix`] | layer norm; layer norm and token shift in one |
 //! | [`matrix`] | frozen matrices in 32, 16, 8 or 4 bits |
 //! | [`product`] | products of matrices, with what is done before and after |
 //! | [`loss`] | cross entropy and its gradient |
+//! | [`dropout`] | dropout by a mask that follows from the place |
 //! | [`rms_norm`], [`short_conv`], [`silu`] | what Gated DeltaNet has beside them, in Burn operations on every device |
 //!
 //! In every folder `mod.rs` has the types, the choice between CPU and GPU and the
@@ -31,6 +33,7 @@
 //! | `sums.rs` | sums over the units of a cube |
 
 pub mod device;
+pub mod dropout;
 pub mod features;
 pub mod lifted;
 pub mod loss;
@@ -38,6 +41,7 @@ pub mod matrix;
 pub mod measure;
 pub mod norm;
 pub mod product;
+pub mod rectangular;
 pub mod rms_norm;
 pub mod short_conv;
 pub mod silu;

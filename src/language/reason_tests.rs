@@ -13,7 +13,7 @@ use super::tests::{LITERAL, bare, close, said};
 const BEGINS: &str = r"\bError::(?:input|spec|changed|Device)\(|\bRefusal::new\(|\brefuse\(|\bErr\(|\.ok_or(?:_else)?\(|\.map_err\(|\blet reason\b[^=;]*=";
 
 /// What stays English: where it is, how it begins, and why.
-const ENGLISH: [(&str, &str, &str); 3] = [
+const ENGLISH: [(&str, &str, &str); 4] = [
     (
         "src/cli/serve/",
         "",
@@ -25,6 +25,11 @@ const ENGLISH: [(&str, &str, &str); 3] = [
         "of a file that nobody but the program writes",
     ),
     ("src/model/sampling.rs", "{name} penalty", "names a field"),
+    (
+        "src/language.rs",
+        "choose en or zh",
+        "no language is chosen yet",
+    ),
 ];
 
 /// Where the expression ends that begins here.

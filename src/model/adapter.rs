@@ -4,6 +4,8 @@
 //! y = W x + scale B (A x)
 //! ```
 //!
+//! In training x may be thinned out first, `W x + scale B A dropout(x)`.
+//!
 //! Only products as thin as the rank are added, there and back; W is never made
 //! anew, and no gradient of it is formed. A layer without adapters does nothing of
 //! this.
@@ -14,8 +16,9 @@ use burn::tensor::Tensor;
 
 use super::ModelConfig;
 use super::linear::{n_values, rows};
+use crate::kernels::dropout::Dropout;
 use crate::kernels::matrix::Matrix;
-use crate::kernels::product::squared_relu::squared_relu;
+use crate::kernels::product::squared_relu::{squared_relu, squared_relu_backward};
 use crate::kernels::product::{Finish, Start, Stored, product};
 
 /// A frozen matrix of a layer that an adapter can stand beside.
@@ -87,17 +90,49 @@ pub struct Adapter {
 
 /// The adapters of one layer, which all that read it share.
 #[derive(Debug, Clone)]
-pub struct LayerAdapters(Arc<[Option<Adapter>; AdapterTarget::ALL.len()]>);
+pub struct LayerAdapters {
+    all: Arc<[Option<Adapter>; AdapterTarget::ALL.len()]>,
+    /// What is dropped of the tokens that come next; none outside of training.
+    dropout: Option<Dropout>,
+}
 
 impl LayerAdapters {
     /// What `of` gives for every matrix.
     pub fn new(of: impl FnMut(AdapterTarget) -> Option<Adapter>) -> Self {
-        Self(Arc::new(AdapterTarget::ALL.map(of)))
+        Self {
+            all: Arc::new(AdapterTarget::ALL.map(of)),
+            dropout: None,
+        }
+    }
+
+    /// With dropout of what they multiply.
+    #[must_use]
+    pub fn dropping(mut self, dropout: Dropout) -> Self {
+        self.dropout = Some(dropout);
+        self
+    }
+
+    /// For the tokens behind so many more, which have masks of their own.
+    #[must_use]
+    pub fn behind(mut self, n_tokens: usize) -> Self {
+        self.dropout = self.dropout.map(|dropout| dropout.behind(n_tokens));
+        self
     }
 
     /// The adapter beside a matrix, if there is one.
     pub fn get(&self, target: AdapterTarget) -> Option<&Adapter> {
-        self.0[target as usize].as_ref()
+        self.all[target as usize].as_ref()
+    }
+}
+
+/// `x` behind `start`, as a product would read it.
+fn started(x: Tensor<3>, start: Start) -> Tensor<3> {
+    match start {
+        Start::SquaredRelu => {
+            let shape = x.dims();
+            squared_relu(rows(x)).reshape(shape)
+        }
+        Start::Plain | Start::Gradient => x,
     }
 }
 
@@ -149,10 +184,15 @@ impl AdapterPass {
         start: Start,
         y: Tensor<3>,
     ) -> Tensor<3> {
+        let dropout = self.dropout(target);
         let Some(Adapter { a, b, scale }) = self.adapters.get(target) else {
             return y;
         };
-        let low = product(x.clone(), a, Stored::Transposed, start, Finish::Plain, None);
+        let (read, then) = match dropout {
+            None => (x.clone(), start),
+            Some(dropout) => (dropout.apply(started(x.clone(), start)), Start::Plain),
+        };
+        let low = product(read, a, Stored::Transposed, then, Finish::Plain, None);
         let low = low * *scale;
         if self.keeps {
             self.kept[target as usize] = Some(SavedInput {
@@ -175,12 +215,21 @@ impl AdapterPass {
         gradients: &mut LayerAdapterGradients,
     ) -> Tensor<3> {
         let kept = self.kept[target as usize].take();
+        let dropout = self.dropout(target);
         let (Some(kept), Some(adapter)) = (kept, self.adapters.get(target)) else {
             return onto;
         };
         let (start, plain) = (Start::Gradient, Finish::Plain);
         let dlow = product(dy.clone(), &adapter.b, Stored::Plain, start, plain, None);
         let dlow = dlow * adapter.scale;
+        if let Some(dropout) = dropout {
+            let (dx, read) = thinned_back(&dropout, &kept, adapter, dlow.clone(), onto);
+            gradients[target as usize] = Some(AdapterGradient {
+                a: summed_over_tokens(rows(dlow), rows(read)),
+                b: summed_over_tokens(rows(kept.low), rows(dy.clone())).transpose(),
+            });
+            return dx;
+        }
         let (finish, other) = match kept.start {
             Start::SquaredRelu => (Finish::ThroughSquaredRelu, kept.x.clone()),
             Start::Plain | Start::Gradient => (Finish::Add, onto.clone()),
@@ -205,6 +254,12 @@ impl AdapterPass {
         dx
     }
 
+    /// What is dropped in front of the adapter of a matrix.
+    fn dropout(&self, target: AdapterTarget) -> Option<Dropout> {
+        let of_layer = self.adapters.dropout?;
+        Some(of_layer.of(target as u32))
+    }
+
     /// Numbers that it holds; what stands before a squared ReLU is counted where
     /// channel mixing keeps it.
     pub fn n_values(&self) -> usize {
@@ -217,6 +272,30 @@ impl AdapterPass {
         };
         self.kept.iter().flatten().map(of).sum()
     }
+}
+
+/// With dropout the gradient of what a matrix multiplies, [B, T, in], which is `onto`
+/// and that through the adapter, and what the adapter read: what was dropped is the same
+/// as on the way there.
+fn thinned_back(
+    dropout: &Dropout,
+    kept: &SavedInput,
+    adapter: &Adapter,
+    dlow: Tensor<3>,
+    onto: Tensor<3>,
+) -> (Tensor<3>, Tensor<3>) {
+    let (start, finish) = (Start::Gradient, Finish::Plain);
+    let through = product(dlow, &adapter.a, Stored::Plain, start, finish, None);
+    let through = dropout.apply(through);
+    let through = match kept.start {
+        Start::SquaredRelu => {
+            let shape = through.dims();
+            squared_relu_backward(rows(kept.x.clone()), rows(through)).reshape(shape)
+        }
+        Start::Plain | Start::Gradient => through,
+    };
+    let read = dropout.apply(started(kept.x.clone(), kept.start));
+    (onto + through, read)
 }
 
 /// The sums over all tokens of `thin` [B T, rank] by `wide` [B T, n]: [rank, n]. With the thin
@@ -283,3 +362,6 @@ impl AdaptersBack {
         self.pass.is_some().then_some(self.gradients)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,7 @@ impl Block {
             branch: state.branch,
         };
         let keeps = keep != Keep::Nothing;
+        let [_, n_tokens, _] = x.dims();
         let own = state.adapters.clone();
         let mut adapters = own.map(|own| AdapterPass::new(own, keeps));
         let mixed = self
@@ -71,7 +72,7 @@ impl Block {
                 wkv: mixed.state.wkv,
                 branch: mixed.state.branch,
                 channel_shift: Some(channel_shift),
-                adapters: state.adapters,
+                adapters: state.adapters.map(|own| own.behind(n_tokens)),
             },
             tape: mixed.tape.map(|time_mix| BlockTape {
                 time_mix,

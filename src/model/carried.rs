@@ -34,7 +34,7 @@ impl CarriedGradients {
 pub(super) struct LayerCarried {
     /// Of what mixing over time reads of the tokens before, [B, n].
     pub time_shift: Option<Tensor<2>>,
-    /// Of S, [B, H, N, N].
+    /// Of S, [B, H, N, K].
     pub wkv: Tensor<4>,
     /// Of the last input of channel mixing, [B, C].
     pub channel_shift: Option<Tensor<2>>,

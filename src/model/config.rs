@@ -11,10 +11,12 @@ use crate::model::checkpoint::{Checkpoint, shown};
 
 mod architecture;
 mod delta_net;
+mod sizes;
 mod variants;
 
 pub use architecture::Architecture;
 pub(super) use delta_net::Settings as DeltaNetSettings;
+pub use sizes::Keys;
 
 /// The dimensions of a model. Names as in the glossary; sizes in elements.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -28,8 +30,17 @@ pub struct ModelConfig {
     pub n_embd: usize,
     /// H, the heads of a layer.
     pub n_head: usize,
-    /// N, the side of a head's state: one of [`HEAD_SIZES`].
+    /// N, the value channels of a head, the rows of its state. In RWKV-7 its keys are as
+    /// many: one of [`HEAD_SIZES`].
     pub head_size: usize,
+    /// The keys, where they are other than the values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Keys>,
+    /// The id of the token that ends a document in the model's files. In Gosling that is
+    /// token 0 in every model, so the two exchange their numbers as a model and its
+    /// vocabulary are read. 0 in RWKV-7.
+    #[serde(default, skip_serializing_if = "sizes::is_zero")]
+    pub end_of_document: u32,
     /// V, the rows of the embedding, which may be more than the tokens.
     pub vocab_size: usize,
     /// The width inside channel mixing, or SwiGLU; 4 C in released RWKV-7 models.
@@ -118,22 +129,6 @@ impl ModelConfig {
         match self.architecture {
             Architecture::Rwkv7 => self.rwkv7_tensors(),
             Architecture::GatedDeltaNet => delta_net::tensors(self),
-        }
-    }
-
-    /// H N, the channels of all heads together.
-    pub fn head_channels(&self) -> usize {
-        self.n_head * self.head_size
-    }
-
-    /// Numbers that a text carries beside S in a layer: of mixing over time, and of
-    /// the feed-forward part.
-    pub fn shift_sizes(&self) -> [usize; 2] {
-        match self.architecture {
-            Architecture::Rwkv7 => [self.n_embd, self.n_embd],
-            Architecture::GatedDeltaNet => {
-                [(delta_net::CONV_TAPS - 1) * 3 * self.head_channels(), 0]
-            }
         }
     }
 
@@ -261,6 +256,8 @@ impl ModelConfig {
             n_embd,
             n_head,
             head_size,
+            keys: None,
+            end_of_document: 0,
             vocab_size,
             n_ffn,
             decay_rank,
@@ -334,15 +331,17 @@ impl fmt::Display for ModelConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} L{} C{} H{} N{}, vocabulary {}, ffn {}",
+            "{} L{} C{} H{} N{}",
             self.architecture.name(),
             self.n_layer,
             self.n_embd,
             self.n_head,
             self.head_size,
-            self.vocab_size,
-            self.n_ffn,
         )?;
+        if let Some(Keys { n_head, size }) = self.keys {
+            write!(f, ", keys H{n_head} N{size}")?;
+        }
+        write!(f, ", vocabulary {}, ffn {}", self.vocab_size, self.n_ffn)?;
         if self.architecture == Architecture::Rwkv7 {
             write!(
                 f,

@@ -1,13 +1,19 @@
 //! Continuing one text, token by token.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::state::{ModelState, Start};
 use super::{Model, TextStart};
 use crate::error::{Error, Result};
+use crate::kernels::device::build_ahead;
 
 /// Tokens of a prompt that are read at once: bounds the memory of a long one.
 const PROMPT_PART: usize = 512;
+
+/// Whether the kernels of a text were asked for in this process.
+static HAS_KERNELS: AtomicBool = AtomicBool::new(false);
 
 /// A text on its way: the state after it, and what the model expects next.
 #[derive(Debug, Clone)]
@@ -57,7 +63,18 @@ impl<'a> Generation<'a> {
             state,
             logits: Vec::new(),
         };
-        for part in text_start.with(prompt).chunks(PROMPT_PART) {
+        let text = text_start.with(prompt);
+        if !HAS_KERNELS.swap(true, Ordering::Relaxed) {
+            build_ahead(device, || {
+                let mut pass = generation.clone();
+                let one_token = text.chunks(1).take(1);
+                for part in text.chunks(PROMPT_PART).take(1).chain(one_token) {
+                    // What is wrong is said where it counts.
+                    let _ = pass.read(part);
+                }
+            });
+        }
+        for part in text.chunks(PROMPT_PART) {
             generation.read(part)?;
         }
         Ok(generation)

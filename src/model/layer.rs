@@ -10,15 +10,14 @@
 //!
 //! Mamba-2 is a third block. Its recurrence is a case of the same operator without a
 //! delta term, `S <- a S + (dt x) B^T, y = S C`: w = a (a number a head), v = dt x,
-//! k = B, r = C, removal = 0. What is missing: (1) a state that is not square, P value
-//! by N key channels (64 x 128), so [`crate::kernels::lifted`] in place of
-//! `kernels::wkv7`, and shapes [H, P, N] where [`super::ModelConfig`], state files and
-//! the window have one `head_size`; (2) one convolution over x, B and C with a bias,
-//! so a bias in `kernels::short_conv`; (3) B and C shared by the heads of a group, so
-//! a repetition, and a sum over the group on the way back; (4) `D x` added to y, and
-//! the gated norm in the other order, gate first, over groups of heads; (5) no
-//! feed-forward part, and a head that may be tied to the embedding; (6) names
-//! `backbone.layers.{i}.mixer.*` and a vocabulary from `tokenizer.json`.
+//! k = B, r = C, removal = 0. Its state is not square, P value by N key channels
+//! (64 x 128), which [`crate::kernels::rectangular`] runs and [`super::config::Keys`]
+//! says; B and C are shared by the heads of a group, as keys are there. What is
+//! missing: (1) one convolution over x, B and C with a bias, so a bias in
+//! `kernels::short_conv`; (2) `D x` added to y, and the gated norm in the other order,
+//! gate first, over groups of heads; (3) no feed-forward part, and a head that may be
+//! tied to the embedding; (4) names `backbone.layers.{i}.mixer.*` and its own
+//! `config.json`. Its vocabulary is a `tokenizer.json`, which is read.
 
 use burn::tensor::{Int, Tensor};
 
@@ -48,7 +47,7 @@ pub(super) enum LayerTape {
 }
 
 impl LayerTape {
-    /// What reads the state, of every token: receptance or scaled query, [B, T, H, N].
+    /// What reads the state, of every token: receptance or scaled query, [B, T, H, K].
     pub fn receptance(&self) -> Tensor<4> {
         match self {
             Self::Rwkv7(tape) => tape.receptance(),

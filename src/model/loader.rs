@@ -108,10 +108,14 @@ impl<'a> Loader<'a> {
     /// is in the precision of the model.
     pub fn matrix(&mut self, name: &str, role: Role) -> Result<Matrix> {
         let view = self.view(name)?;
-        let shape = self.matrix_shape(&view)?;
-        let matrix = stored_matrix(&view, shape, self.precision.storage(role), self.device);
+        self.matrix_of(&view, role)
+    }
+
+    fn matrix_of(&mut self, view: &TensorView<'_>, role: Role) -> Result<Matrix> {
+        let shape = self.matrix_shape(view)?;
+        let matrix = stored_matrix(view, shape, self.precision.storage(role), self.device);
         self.wait_for_uploads(matrix.n_bytes())?;
-        self.add(&view)?;
+        self.add(view)?;
         Ok(matrix)
     }
 

@@ -2,8 +2,9 @@
 //! dialect it was read from.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::checkpoint::torch_writer::{PthTensor, write_archive};
 use super::checkpoint::{Checkpoint, TensorDType, TensorView};
 use super::{Architecture, ModelConfig};
-use crate::atomic::write_atomic;
+use crate::atomic::{give_name, write_atomic};
 use crate::error::{Error, Result};
 
 /// Which kind of file is written.
@@ -47,6 +48,43 @@ struct Official<'a> {
 /// What is added to the tensor with this name, row-major; none where it stays.
 pub type Added<'a> = dyn Fn(&str) -> Option<Vec<f32>> + 'a;
 
+/// What is being done with the tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WritingStage {
+    /// Whether all numbers fit the types is looked at.
+    Checking,
+    /// They are written.
+    Writing,
+    /// They are read back and compared.
+    Comparing,
+}
+
+/// How far the writing of a model is. Every stage goes over all of its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WritingProgress {
+    /// The stage.
+    pub stage: WritingStage,
+    /// Bytes that it has gone over.
+    pub done: u64,
+    /// Bytes of all tensors.
+    pub total: u64,
+}
+
+impl WritingProgress {
+    /// The share of all three stages that is done, 0 to 1.
+    pub fn share(&self) -> f64 {
+        let stages = match self.stage {
+            WritingStage::Checking => 0.0,
+            WritingStage::Writing => 1.0,
+            WritingStage::Comparing => 2.0,
+        };
+        (stages + self.done as f64 / self.total.max(1) as f64) / 3.0
+    }
+}
+
+/// Hears how far it is; its error ends the work, and nothing is written.
+pub type Tell<'a> = dyn FnMut(WritingProgress) -> Result<()> + 'a;
+
 /// Writes the model of `checkpoint` to `path`, one tensor after the other, and
 /// reads it back. Elements stay of the type that they are; quantised ones become
 /// F16. `narrow` is another type for all: BF16, F16 or F32.
@@ -60,20 +98,21 @@ pub fn write_official(
     format: OfficialFormat,
     narrow: Option<TensorDType>,
 ) -> Result<OfficialReport> {
-    write_changed(checkpoint, path, format, narrow, &|_| None)
+    write_changed(checkpoint, path, format, narrow, &|_| None, &mut |_| Ok(()))
 }
 
 /// As [`write_official`], some tensors with what is `added` to them. The sums are
-/// rounded to the type that the tensor is written in.
+/// rounded to the type that the tensor is written in. `tell` hears how far it is.
 ///
 /// # Errors
-/// As [`write_official`].
+/// As [`write_official`], and what `tell` returns.
 pub fn write_changed(
     checkpoint: &Checkpoint,
     path: impl AsRef<Path>,
     format: OfficialFormat,
     narrow: Option<TensorDType>,
     added: &Added<'_>,
+    tell: &mut Tell<'_>,
 ) -> Result<OfficialReport> {
     let path = path.as_ref();
     let config = ModelConfig::from_checkpoint(checkpoint)?;
@@ -85,16 +124,138 @@ pub fn write_changed(
         return Err(Error::input(checkpoint.file(), tr!("model"), reason));
     }
     let tensors = officials(checkpoint, &config, narrow, added);
-    check_range(checkpoint, &tensors)?;
-    write_atomic(path, |file| match format {
-        OfficialFormat::Pth => {
-            let table: Vec<_> = tensors.iter().map(Official::of_archive).collect();
-            write_archive(file, &table, |at, out| out.write_all(&tensors[at].bytes()))
+    let total = tensors.iter().map(|tensor| tensor.n_bytes() as u64).sum();
+    check_range(
+        checkpoint,
+        &tensors,
+        Stage::new(WritingStage::Checking, total, tell),
+    )?;
+    // It gets its name once it is known to be right, so that a file of that name stays
+    // as it was until then.
+    let unchecked = Unchecked::beside(path)?;
+    let written = write(
+        &unchecked.0,
+        &tensors,
+        format,
+        Stage::new(WritingStage::Writing, total, tell),
+    );
+    let checked = written.and_then(|()| {
+        compare(
+            &unchecked.0,
+            &tensors,
+            Stage::new(WritingStage::Comparing, total, tell),
+        )
+    });
+    checked.map_err(|error| unchecked.in_words_of(path, error))?;
+    give_name(&unchecked.0, path)?;
+    let n_bytes = std::fs::metadata(path).map_err(|source| Error::io("open", path, source))?;
+    let quantised = |it: &&Official<'_>| it.source.is_some_and(|it| it.dtype.n_in_block() > 1);
+    Ok(OfficialReport {
+        n_tensors: tensors.len(),
+        n_widened: tensors.iter().filter(quantised).count(),
+        n_bytes: n_bytes.len(),
+    })
+}
+
+/// One stage on its way over all tensors.
+struct Stage<'a, 'b> {
+    progress: WritingProgress,
+    tell: &'a mut Tell<'b>,
+}
+
+impl<'a, 'b> Stage<'a, 'b> {
+    fn new(stage: WritingStage, total: u64, tell: &'a mut Tell<'b>) -> Self {
+        let progress = WritingProgress {
+            stage,
+            done: 0,
+            total,
+        };
+        Self { progress, tell }
+    }
+
+    /// Tells what is done before a tensor, and counts it.
+    fn passed(&mut self, tensor: &Official<'_>) -> Result<()> {
+        (self.tell)(self.progress)?;
+        self.progress.done += tensor.n_bytes() as u64;
+        Ok(())
+    }
+}
+
+/// A file that was not compared yet; it goes when this does, unless it was renamed.
+struct Unchecked(PathBuf);
+
+impl Unchecked {
+    fn beside(path: &Path) -> Result<Self> {
+        let Some(name) = path.file_name() else {
+            let reason = tr!("ends in no file name; add one");
+            return Err(Error::input(path, tr!("path"), reason));
+        };
+        let mut own = OsString::from(".");
+        own.push(name);
+        own.push(format!(".{}.unchecked", std::process::id()));
+        Ok(Self(path.with_file_name(own)))
+    }
+
+    /// An error as one of the file that the user named.
+    fn in_words_of(&self, path: &Path, error: Error) -> Error {
+        match error {
+            Error::Io {
+                doing,
+                file,
+                source,
+            } if file == self.0 => Error::io(doing, path, source),
+            Error::Input {
+                file,
+                place,
+                reason,
+            } if file == self.0 => Error::input(path, place, reason),
+            other => other,
         }
-        OfficialFormat::Safetensors => write_safetensors(file, &tensors),
-    })?;
+    }
+}
+
+impl Drop for Unchecked {
+    fn drop(&mut self) {
+        // After the rename there is nothing to remove.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Writes all tensors to a file.
+fn write(
+    path: &Path,
+    tensors: &[Official<'_>],
+    format: OfficialFormat,
+    mut stage: Stage<'_, '_>,
+) -> Result<()> {
+    let mut ended = None;
+    let written = write_atomic(path, |file| {
+        let mut one = |tensor: &Official<'_>, out: &mut dyn Write| {
+            stage.passed(tensor).map_err(|error| {
+                ended = Some(error);
+                io::Error::other("ended by who asked for it")
+            })?;
+            out.write_all(&tensor.bytes())
+        };
+        match format {
+            OfficialFormat::Pth => {
+                let table: Vec<_> = tensors.iter().map(Official::of_archive).collect();
+                write_archive(file, &table, |at, out| one(&tensors[at], out))
+            }
+            OfficialFormat::Safetensors => write_safetensors(file, tensors, one),
+        }
+    });
+    match ended {
+        Some(error) => Err(error),
+        None => written,
+    }
+}
+
+/// Whether the file holds what was written.
+fn compare(path: &Path, tensors: &[Official<'_>], mut stage: Stage<'_, '_>) -> Result<()> {
     let written = Checkpoint::open(path)?;
-    for tensor in &tensors {
+    for tensor in tensors {
+        stage.passed(tensor)?;
         let same = written.tensor(&tensor.name).is_some_and(|it| {
             it.dtype == tensor.dtype
                 && it.shape == tensor.shape
@@ -109,13 +270,7 @@ pub fn write_changed(
             ));
         }
     }
-    let n_bytes = std::fs::metadata(path).map_err(|source| Error::io("open", path, source))?;
-    let quantised = |it: &&Official<'_>| it.source.is_some_and(|it| it.dtype.n_in_block() > 1);
-    Ok(OfficialReport {
-        n_tensors: tensors.len(),
-        n_widened: tensors.iter().filter(quantised).count(),
-        n_bytes: n_bytes.len(),
-    })
+    Ok(())
 }
 
 /// All tensors in the order of the forward pass, and behind them the value
@@ -212,8 +367,12 @@ impl Official<'_> {
 }
 
 /// Refuses numbers that become infinite in 16 bits.
-fn check_range(checkpoint: &Checkpoint, tensors: &[Official<'_>]) -> Result<()> {
-    let too_large = |tensor: &&Official<'_>| {
+fn check_range(
+    checkpoint: &Checkpoint,
+    tensors: &[Official<'_>],
+    mut stage: Stage<'_, '_>,
+) -> Result<()> {
+    let too_large = |tensor: &Official<'_>| {
         let added = (tensor.added)(&tensor.name);
         let is_other = |it: &TensorView<'_>| it.dtype != tensor.dtype || added.is_some();
         let Some(source) = tensor.source.filter(is_other) else {
@@ -230,20 +389,25 @@ fn check_range(checkpoint: &Checkpoint, tensors: &[Official<'_>]) -> Result<()> 
         }
         values.iter().any(|x| x.is_finite() && !becomes(*x))
     };
-    match tensors.iter().find(too_large) {
-        None => Ok(()),
-        Some(tensor) => {
+    for tensor in tensors {
+        stage.passed(tensor)?;
+        if too_large(tensor) {
             let reason = tr!(
                 "has numbers that are too large for {}; choose another type",
                 tensor.dtype.name()
             );
-            Err(Error::input(checkpoint.file(), &tensor.name, reason))
+            return Err(Error::input(checkpoint.file(), &tensor.name, reason));
         }
     }
+    Ok(())
 }
 
 /// The header first, which says where every tensor will be.
-fn write_safetensors(file: &mut impl Write, tensors: &[Official<'_>]) -> io::Result<()> {
+fn write_safetensors(
+    file: &mut impl Write,
+    tensors: &[Official<'_>],
+    mut write: impl FnMut(&Official<'_>, &mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let mut header = Map::new();
     header.insert("__metadata__".into(), json!({ "format": "pt" }));
     let mut at = 0;
@@ -262,7 +426,7 @@ fn write_safetensors(file: &mut impl Write, tensors: &[Official<'_>]) -> io::Res
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
     for tensor in tensors {
-        file.write_all(&tensor.bytes())?;
+        write(tensor, file)?;
     }
     Ok(())
 }
@@ -351,5 +515,51 @@ mod tests {
         let error = refused.unwrap_err().to_string();
         assert!(error.contains("too large for F16"), "{error}");
         assert!(!path.exists());
+    }
+    #[test]
+    fn it_is_told_how_far_it_is_and_ended_at_every_stage() {
+        let mini = mini::checkpoint().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let write = |format, tell: &mut Tell<'_>| {
+            write_changed(&mini, &path, format, None, &|_| None, tell)
+        };
+        let mut told = Vec::new();
+        let report = write(OfficialFormat::Pth, &mut |progress| {
+            told.push(progress);
+            Ok(())
+        });
+        let n_tensors = report.unwrap().n_tensors;
+        assert_eq!(told.len(), 3 * n_tensors);
+        assert!(
+            told.windows(2)
+                .all(|pair| pair[0].share() < pair[1].share())
+        );
+        assert_eq!(told[0].share(), 0.0);
+        let n_bytes: usize = mini
+            .tensors()
+            .map(|it| it.plain_bytes().unwrap().len())
+            .sum();
+        assert!(told.iter().all(|it| it.total == n_bytes as u64));
+        std::fs::remove_file(&path).unwrap();
+        for format in [OfficialFormat::Pth, OfficialFormat::Safetensors] {
+            for at in [
+                WritingStage::Checking,
+                WritingStage::Writing,
+                WritingStage::Comparing,
+            ] {
+                let ended = write(format, &mut |progress| {
+                    let is_there = progress.stage == at && progress.done > 0;
+                    if is_there {
+                        Err(Error::Stopped)
+                    } else {
+                        Ok(())
+                    }
+                });
+                assert!(matches!(ended, Err(Error::Stopped)), "{format:?} {at:?}");
+                let left = std::fs::read_dir(folder.path()).unwrap().count();
+                assert_eq!(left, 0, "{format:?} {at:?}");
+            }
+        }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct LayerOutput<T> {
 
 /// What the backward pass of a layer gives.
 pub(super) struct BlockGradients {
-    /// Of the initial state of every batch entry, [B, H, N, N].
+    /// Of the initial state of every batch entry, [B, H, N, K].
     pub state: Tensor<4>,
     /// Of the branch, where there is one.
     pub branch: Option<BranchGradients>,

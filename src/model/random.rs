@@ -17,6 +17,8 @@ pub const SHAPE_0_1B: ModelConfig = ModelConfig {
     n_embd: 768,
     n_head: 12,
     head_size: 64,
+    keys: None,
+    end_of_document: 0,
     vocab_size: 65_536,
     n_ffn: 3072,
     decay_rank: 64,

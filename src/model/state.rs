@@ -18,10 +18,10 @@ pub struct ModelState {
 pub struct LayerState {
     /// What mixing over time reads of the tokens before, [B, n]. RWKV-7: the last input
     /// of time mixing, after its LayerNorm, [B, C]. Gated DeltaNet: the last inputs of
-    /// its convolutions, the oldest first, [B, 3 * 3 H N].
+    /// its convolutions, the oldest first, [B, 3 D].
     pub time_shift: Tensor<2>,
-    /// S, rows = value channels and columns = key channels: [B, H, N, N], or
-    /// [1, H, N, N] where the batch shares it.
+    /// S, rows = value channels and columns = key channels: [B, H, N, K], or
+    /// [1, H, N, K] where the batch shares it. K is N in RWKV-7.
     pub wkv: Tensor<4>,
     /// The last input of channel mixing, after its LayerNorm, [B, C]; none where the
     /// feed-forward part reads the present token alone.
@@ -36,7 +36,7 @@ pub struct LayerState {
 /// What texts start from: everything that tuning may change.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// S_0 of every layer, [1, H, N, N] each.
+    /// S_0 of every layer, [1, H, N, K] each.
     pub wkv: Vec<Tensor<4>>,
     /// The token shifts of every layer: what the last inputs of time mixing and of
     /// channel mixing are before a text, [2, C] each; as many as there are layers, or
@@ -89,13 +89,13 @@ impl LayerState {
 impl ModelState {
     /// The state before the first token of `n_batch` texts.
     pub fn zero(config: &ModelConfig, n_batch: usize, device: &Device) -> Self {
-        let (h, n) = (config.n_head, config.head_size);
-        let zero = Tensor::zeros([1, h, n, n], device);
+        let [h, n, k] = config.state_shape();
+        let zero = Tensor::zeros([1, h, n, k], device);
         Self::with_wkv(config, n_batch, vec![zero; config.n_layer], device)
     }
 
     /// The state before the first token of `n_batch` texts that share the S of
-    /// every layer, [1, H, N, N] each.
+    /// every layer, [1, H, N, K] each.
     pub fn with_wkv(
         config: &ModelConfig,
         n_batch: usize,

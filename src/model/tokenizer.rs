@@ -1,18 +1,26 @@
-//! The tokenizer of RWKV models: greedy longest match over bytes.
+//! Vocabularies: that of RWKV models, greedy longest match over bytes, and the
+//! `tokenizer.json` of others.
 
+mod bpe;
 mod literal;
+mod pieces;
 mod token_text;
+mod tokenizer_json;
 mod trie;
 mod vocabulary_file;
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::model::config::{Architecture, ModelConfig};
+use crate::model::tokenizer::bpe::Bpe;
 use crate::model::tokenizer::trie::Trie;
 use crate::text_file::{as_utf8, no_plain_text, open_file};
 
 pub use token_text::{GOES_ON, TokenText};
+pub use tokenizer_json::TOKENIZER_JSON;
 pub use vocabulary_file::{MINI_FINGERPRINT, WORLD_FINGERPRINT};
 
 /// The largest vocabulary file that is read. The World vocabulary has 1.2 MB.
@@ -32,16 +40,32 @@ const WORLD: (&str, &[u8]) = (
 );
 
 /// Turns text into token ids and back, with a vocabulary in the official RWKV
-/// text format (RWKV-LM `rwkv_vocab_v20230424.txt`): one
-/// `id literal byte_length` per line, id 0 left to the end of a document.
+/// text format (RWKV-LM `rwkv_vocab_v20230424.txt`), one
+/// `id literal byte_length` per line, id 0 left to the end of a document; or with a
+/// `tokenizer.json`.
+///
+/// Token 0 ends a document in all of Gosling. Where a model's files have another id for
+/// that, it and 0 have changed places here, as they have in the model
+/// ([`ModelConfig::end_of_document`]).
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    trie: Trie,
+    method: Method,
     /// The bytes of every token, one after the other.
     bytes: Vec<u8>,
     /// Where each id's bytes start and end in `bytes`: `[vocab_size]`. Ids
     /// without a token have an empty range.
     spans: Vec<(u32, u32)>,
+    /// The id in the file of what ends a document.
+    end: u32,
+}
+
+/// How a text becomes tokens.
+#[derive(Debug, Clone)]
+enum Method {
+    /// Each is the longest that the rest of the text starts with.
+    Longest(Trie),
+    /// By merges.
+    Bpe(Arc<Bpe>),
 }
 
 /// One line of a vocabulary file.
@@ -80,12 +104,44 @@ impl Tokenizer {
                 "vocabulary",
                 tr!(
                     "the model has {other} tokens; the built-in vocabularies have 4096 and \
-                     65536, so a vocabulary file in the format of RWKV is needed; a \
-                     tokenizer.json is not read",
-                    other
+                     65536, so a vocabulary file is needed: the model's {TOKENIZER_JSON}, or \
+                     one in the format of RWKV",
+                    other,
+                    TOKENIZER_JSON
                 ),
             )),
         }
+    }
+
+    /// The vocabulary of a model that lies at `model`: the `tokenizer.json` beside a
+    /// model that is not of RWKV, where there is one, else the built-in vocabulary of its
+    /// size. What ends a document is token 0.
+    ///
+    /// # Errors
+    /// As [`Self::from_file`] and [`Self::for_embedding`].
+    pub fn of_model(model: &Path, config: &ModelConfig) -> Result<Self> {
+        let beside = match config.architecture {
+            Architecture::Rwkv7 => None,
+            Architecture::GatedDeltaNet => beside(model),
+        };
+        let tokenizer = match beside {
+            Some(path) => Self::from_file(path)?,
+            None => Self::for_embedding(config.vocab_size)?,
+        };
+        Ok(tokenizer.with_end(config.end_of_document))
+    }
+
+    /// The same with token 0 for what has the id `end` in the vocabulary's file, and the
+    /// other way round.
+    #[must_use]
+    pub fn with_end(self, end: u32) -> Self {
+        Self { end, ..self }
+    }
+
+    /// Whether it is a `tokenizer.json`, whose models often have more rows than it has
+    /// tokens.
+    pub fn is_tokenizer_json(&self) -> bool {
+        matches!(self.method, Method::Bpe(_))
     }
 
     /// Reads a vocabulary file.
@@ -123,12 +179,17 @@ impl Tokenizer {
             let n_lines = before.iter().filter(|byte| **byte == b'\n').count();
             at_line(n_lines + 1, tr!("not UTF-8 text").into())
         })?;
-        if text.trim_start().starts_with(['{', '[']) {
-            let reason = tr!(
-                "is JSON, as for other models; an RWKV vocabulary has lines `id 'token' \
-                 byte_length`"
-            );
-            return Err(at_line(1, reason.into()));
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        match text.trim_start().chars().next() {
+            Some('{') => return tokenizer_json::read(file, text),
+            Some('[') => {
+                let reason = tr!(
+                    "is a JSON list; a vocabulary is a tokenizer.json, or has lines `id 'token' \
+                     byte_length`"
+                );
+                return Err(at_line(1, reason.into()));
+            }
+            Some(_) | None => {}
         }
         let entries =
             parse_lines(text).map_err(|(line, reason): (_, String)| at_line(line, reason))?;
@@ -151,29 +212,37 @@ impl Tokenizer {
             .map(|entry| (entry.bytes.as_slice(), entry.id))
             .collect();
         Self {
-            trie: Trie::new(&tokens),
+            method: Method::Longest(Trie::new(&tokens)),
             bytes,
             spans,
+            end: 0,
         }
     }
 
-    /// The token ids of `text`: each is the longest token that the rest of the
-    /// text starts with.
+    /// The token ids of `text`.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         self.encode_bytes(text.as_bytes())
     }
 
     /// The token ids of `bytes`, which need not be UTF-8.
     pub fn encode_bytes(&self, bytes: &[u8]) -> Vec<u32> {
-        let mut ids = Vec::with_capacity(bytes.len() / 4 + 1);
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (id, n_bytes) = self.trie.longest_match(rest);
-            ids.push(u32::from(id));
-            // Loading made sure that every byte has a token.
-            rest = &rest[n_bytes.max(1)..];
+        let mut ids = match &self.method {
+            Method::Longest(trie) => longest(trie, bytes),
+            Method::Bpe(bpe) => bpe.encode(bytes),
+        };
+        if self.end > 0 {
+            ids.iter_mut().for_each(|id| *id = self.exchanged(*id));
         }
         ids
+    }
+
+    /// The id here of one in the file, and the other way round.
+    fn exchanged(&self, id: u32) -> u32 {
+        match id {
+            0 => self.end,
+            id if id == self.end => 0,
+            id => id,
+        }
     }
 
     /// The text of `ids`; bytes that are not UTF-8 become U+FFFD.
@@ -192,6 +261,15 @@ impl Tokenizer {
 
     /// The bytes of one token; none for an id without a token.
     pub fn token_bytes(&self, id: u32) -> &[u8] {
+        match id {
+            // What ends a document is no text.
+            0 if self.end > 0 => &[],
+            id => self.bytes_in_file(self.exchanged(id)),
+        }
+    }
+
+    /// The same by the id in the file.
+    fn bytes_in_file(&self, id: u32) -> &[u8] {
         match self.spans.get(id as usize) {
             Some((start, end)) => &self.bytes[*start as usize..*end as usize],
             None => &[],
@@ -200,14 +278,37 @@ impl Tokenizer {
 
     /// One more than the largest id.
     pub fn vocab_size(&self) -> usize {
-        self.spans.len()
+        self.spans.len().max(self.end as usize + 1)
     }
 
     /// The id that separates documents and ends a generation: 0. It stands in
-    /// no vocabulary file.
+    /// no vocabulary file of RWKV.
     pub fn end_of_document(&self) -> u32 {
         0
     }
+}
+
+/// The longest tokens of `bytes`, one after the other.
+fn longest(trie: &Trie, bytes: &[u8]) -> Vec<u32> {
+    let mut ids = Vec::with_capacity(bytes.len() / 4 + 1);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (id, n_bytes) = trie.longest_match(rest);
+        ids.push(u32::from(id));
+        // Loading made sure that every byte has a token.
+        rest = &rest[n_bytes.max(1)..];
+    }
+    ids
+}
+
+/// The `tokenizer.json` of a model: in its folder, or beside its file.
+fn beside(model: &Path) -> Option<PathBuf> {
+    let folder = match model.is_dir() {
+        true => model,
+        false => model.parent()?,
+    };
+    let path = folder.join(TOKENIZER_JSON);
+    path.is_file().then_some(path)
 }
 
 /// The entries of a vocabulary file, sorted by their bytes, or a line and what
@@ -297,5 +398,7 @@ fn check_bytes(entries: &[Entry]) -> Result<(), String> {
 /// Stands before every document and ends it.
 pub const END_OF_DOCUMENT: u32 = 0;
 
+#[cfg(test)]
+mod json_tests;
 #[cfg(test)]
 mod tests;

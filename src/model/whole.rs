@@ -78,9 +78,10 @@ impl Model {
             }
             Architecture::GatedDeltaNet => {
                 let settings = DeltaNetSettings::of(checkpoint)?;
-                let embedding = loader.matrix("model.embeddings.weight", Role::Table)?;
+                let embedding =
+                    loader.token_matrix("model.embeddings.weight", Role::Table, &config)?;
                 let blocks = (0..config.n_layer).map(|layer| {
-                    let block = loader.delta_block(layer, settings)?;
+                    let block = loader.delta_block(layer, &config, settings)?;
                     Ok(Layer::DeltaNet(Box::new(block)))
                 });
                 Self {
@@ -88,7 +89,7 @@ impl Model {
                     ln0: None,
                     layers: blocks.collect::<Result<_>>()?,
                     ln_out: Norm::Rms(Box::new(loader.rms_norm("model.norm.weight", settings)?)),
-                    head: loader.matrix("lm_head.weight", Role::Head)?,
+                    head: loader.token_matrix("lm_head.weight", Role::Head, &config)?,
                     config,
                     precision,
                 }

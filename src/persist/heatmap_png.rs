@@ -37,15 +37,16 @@ impl Heatmap {
     pub fn of_state(state: &TunedState) -> Self {
         let limits = Limits::of(Scale::Symmetric, state.layers.iter().flatten());
         let map = ColourMap::new(Scale::Symmetric, false);
-        let (n, step) = (state.head_size, state.head_size + GAP);
-        let (width, height) = (state.n_head * step - GAP, state.n_layer * step - GAP);
+        let n = state.key_size;
+        let (across, down) = (state.key_size + GAP, state.head_size + GAP);
+        let (width, height) = (state.n_head * across - GAP, state.n_layer * down - GAP);
         // What lies between heads is grey, so that it is no number.
         let mut pixels = vec![[0xa8; 3]; width * height];
         for layer in 0..state.n_layer {
             for head in 0..state.n_head {
                 let rows = state.head(layer, head).unwrap_or_default().chunks_exact(n);
                 for (row, values) in rows.enumerate() {
-                    let start = (layer * step + row) * width + head * step;
+                    let start = (layer * down + row) * width + head * across;
                     let cells = &mut pixels[start..start + n];
                     let colours = values.iter().map(|x| map.colour(*x, limits));
                     cells
@@ -166,6 +167,7 @@ mod tests {
             n_layer: 1,
             n_head: 2,
             head_size: 2,
+            key_size: 2,
             layers: vec![vec![1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0]],
             shifts: None,
         };

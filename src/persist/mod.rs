@@ -11,6 +11,7 @@ mod event_file;
 pub(crate) mod folder_lock;
 pub mod heatmap_png;
 pub mod json_lines;
+pub mod kernel_files;
 pub mod known_weights;
 pub mod metrics;
 pub mod presets;

@@ -196,14 +196,14 @@ fn read<T: DeserializeOwned>(path: &Path, max_bytes: u64) -> io::Result<T> {
     let wrong = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason);
     // A pipe would never end, and a link could lead anywhere.
     if !fs::symlink_metadata(path)?.is_file() {
-        return Err(wrong("is no file"));
+        return Err(wrong(tr!("is no file")));
     }
     let mut bytes = Vec::new();
     File::open(path)?
         .take(max_bytes + 1)
         .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
-        return Err(wrong("is too long"));
+        return Err(wrong(tr!("is too long")));
     }
     serde_json::from_slice(&bytes).map_err(io::Error::from)
 }

@@ -34,7 +34,7 @@ const PROJECT: &str = "gosling";
 pub fn export_wandb(run: &Path, to: &Path) -> Result<(PathBuf, usize)> {
     let spec_file = run.join(SPEC_FILE);
     let begin = fs::metadata(&spec_file).and_then(|of| of.modified());
-    let begin = begin.map_err(|_| Error::input(run, SPEC_FILE, "is not there; name a run"))?;
+    let begin = begin.map_err(|_| Error::input(run, SPEC_FILE, tr!("is not there; name a run")))?;
     let begin = secs(begin);
     let spec = read_run_spec(run)?;
     let (records, _) = read_metrics(run.join(METRICS_FILE))?;
@@ -62,7 +62,7 @@ pub fn export_wandb(run: &Path, to: &Path) -> Result<(PathBuf, usize)> {
         match fs::remove_file(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::io("delete", &path, error)),
+            Err(error) => return Err(Error::io("remove", &path, error)),
         }
     }
     Ok((folder, n_steps))

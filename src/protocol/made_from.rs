@@ -3,6 +3,7 @@
 use super::run_spec::{DataSource, RunSpec, VocabularySource};
 use crate::data::{PromptFormat, Protocol};
 use crate::error::Result;
+use crate::model::tokenizer::{TOKENIZER_JSON, Tokenizer};
 use crate::tuning::spec::Method;
 
 impl RunSpec {
@@ -65,11 +66,12 @@ pub(crate) fn data_names<'a>(specs: impl IntoIterator<Item = &'a RunSpec>) -> St
 }
 
 impl VocabularySource {
-    /// What the user calls the vocabulary of `n_ids` ids.
-    pub fn name(&self, n_ids: usize) -> String {
+    /// What the user calls this vocabulary, which was read as `tokenizer`.
+    pub fn name(&self, tokenizer: &Tokenizer) -> String {
         const MINI_IDS: usize = 4096;
         match self {
-            Self::Auto if n_ids == MINI_IDS => "mini".into(),
+            Self::Auto if tokenizer.is_tokenizer_json() => TOKENIZER_JSON.into(),
+            Self::Auto if tokenizer.vocab_size() == MINI_IDS => "mini".into(),
             Self::Mini => "mini".into(),
             Self::Auto | Self::World => "World".into(),
             Self::File(path) => {

@@ -77,14 +77,15 @@ pub enum CheckpointSource {
 /// Where the vocabulary comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum VocabularySource {
-    /// The mini one for vocabularies of 4096, the World one for 65536.
+    /// The `tokenizer.json` that a Gated DeltaNet brings, else the mini one for
+    /// vocabularies of 4096, the World one for 65536.
     #[default]
     Auto,
     /// The vocabulary of the mini model.
     Mini,
     /// `rwkv_vocab_v20230424`.
     World,
-    /// A file in the official text format.
+    /// A file in the official text format, or a `tokenizer.json`.
     File(PathBuf),
 }
 

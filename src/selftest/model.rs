@@ -68,7 +68,8 @@ fn logits(device: &Device, precision: Precision) -> Result<Vec<Named>> {
         .collect();
     let shape = [1, ids.len()];
     let ids: Tensor<2, Int> = Tensor::from_data(TensorData::new(ids, shape), device);
-    let shape = [1, config.n_head, config.head_size, config.head_size];
+    let [h, n, k] = config.state_shape();
+    let shape = [1, h, n, k];
     let tuned = (0..config.n_layer).map(|layer| tensor(layer as u32, 0.1, 0.0, shape, device));
     let tuned = ModelState::with_wkv(config, 1, tuned.collect(), device);
     let untuned = ModelState::zero(config, 1, device);

@@ -154,6 +154,7 @@ mod tests {
             n_layer: 1,
             n_head: 1,
             head_size: 1,
+            key_size: 1,
             layers: vec![vec![0.5]],
             shifts: None,
         };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::held_out::{hold_out, is_held_out};
 use super::own_data::OwnData;
-use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
+use super::session::{fitting_tokenizer, open_checkpoint};
 use crate::data::{Example, Item, Loaded, Preview, Protocol, Split, load, mini};
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
@@ -22,7 +22,7 @@ use crate::protocol::run_spec::{DataSource, RunSpec};
 pub fn look_at_data(spec: &RunSpec, n_shown: usize, is_unwanted: &AtomicBool) -> Result<Preview> {
     let source = &spec.model.checkpoint;
     let model = ModelConfig::from_checkpoint(&open_checkpoint(source)?)?;
-    let tokenizer = fitting_tokenizer(&spec.model, checkpoint_name(source), model.vocab_size)?;
+    let tokenizer = fitting_tokenizer(&spec.model, &model)?;
     let mut loaded = examples(spec, &tokenizer, is_unwanted)?;
     loaded
         .items

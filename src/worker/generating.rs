@@ -122,7 +122,8 @@ fn read_start(
             | Error::Device(_)
             | Error::Stopped) => other,
         })?;
-    let vocabulary = metadata.tokenizer(&path)?;
+    let end = loaded.model.config().end_of_document;
+    let vocabulary = metadata.tokenizer(&path)?.map(|of| of.with_end(end));
     let start = tuned.scaled(alpha).start(&loaded.device);
     Ok(((start, metadata.text_start()), vocabulary))
 }

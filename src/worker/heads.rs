@@ -79,14 +79,14 @@ fn directions(
 ) -> Result<Vec<ValueDirection>> {
     let LoadedModel { model, device, .. } = loaded;
     let state = &tuned.state;
-    let n = state.head_size;
+    let (n, k) = (state.head_size, state.key_size);
     let layer = state.layers.get(place.layer);
-    let head = layer.and_then(|layer| layer.chunks_exact(n * n).nth(place.head));
+    let head = layer.and_then(|layer| layer.chunks_exact(n * k).nth(place.head));
     let head = head.ok_or_else(|| {
         let reason = tr!("has no head {} in layer {}", place.head, place.layer);
         Error::spec("state", reason)
     })?;
-    let vectors = singular_vectors(head, n)
+    let vectors = singular_vectors(head, k)
         .ok_or_else(|| Error::spec("state", tr!("has numbers that are not finite in this head")))?;
     // A state of zeros points nowhere.
     let vectors: Vec<_> = vectors

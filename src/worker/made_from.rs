@@ -40,7 +40,7 @@ impl MadeFrom {
         tokenizer: &Tokenizer,
         run_data: &RunData,
     ) -> Self {
-        let name = spec.model.vocabulary.name(tokenizer.vocab_size());
+        let name = spec.model.vocabulary.name(tokenizer);
         let vocabulary = VocabularyMark::new(name, tokenizer);
         let data = data_fingerprint(run_data);
         let metadata = Metadata {

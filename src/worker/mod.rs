@@ -20,6 +20,7 @@
 //! | `resume.rs` | where a run is resumed |
 //! | `tracer.rs` | the state over a text, for those who watch |
 
+pub mod adapter_export;
 pub mod data_look;
 pub mod folding;
 pub mod importing;

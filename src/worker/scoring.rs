@@ -61,7 +61,8 @@ fn take(
     let gold = gold_answers(request.benchmark, request.official.as_deref())?;
     context.during = JobPhase::LoadingModel;
     let (loaded, tokenizer) = context.load(session, &spec)?;
-    let tokenizer = own_vocabulary.unwrap_or(tokenizer);
+    let end = loaded.model.config().end_of_document;
+    let tokenizer = own_vocabulary.map_or(tokenizer, |own| own.with_end(end));
     options.cut_answers(spec.evaluation.max_new_tokens, &gold, &tokenizer);
     context.during = JobPhase::Scoring;
     if let Some((tuned, _)) = &tuned {

@@ -11,7 +11,7 @@ use crate::format::shown;
 use crate::kernels::device::{self, DeviceChoice, DeviceLimits, OpenDevice};
 use crate::language;
 use crate::model::checkpoint::{Checkpoint, stamp};
-use crate::model::tokenizer::Tokenizer;
+use crate::model::tokenizer::{TOKENIZER_JSON, Tokenizer};
 use crate::model::{Model, ModelConfig, mini};
 use crate::persist::known_weights;
 use crate::protocol::event::{DeviceEvent, Event};
@@ -119,8 +119,7 @@ impl Session {
         if !is_loaded {
             let checkpoint = open_checkpoint(&spec.model.checkpoint)?;
             // Before the weights, which take their time.
-            let rows = ModelConfig::from_checkpoint(&checkpoint)?.vocab_size;
-            fitting_tokenizer(&spec.model, checkpoint.file(), rows)?;
+            fitting_tokenizer(&spec.model, &ModelConfig::from_checkpoint(&checkpoint)?)?;
             // Two models may not fit on the device.
             if let Some((_, LoadedModel { device, model, .. })) = self.loaded.take() {
                 drop(model);
@@ -132,9 +131,7 @@ impl Session {
         let Some((_, loaded)) = &self.loaded else {
             return Err(Error::Device(tr!("the model is not loaded").into()));
         };
-        let rows = loaded.model.config().vocab_size;
-        let file = checkpoint_name(&spec.model.checkpoint);
-        let tokenizer = fitting_tokenizer(&spec.model, file, rows)?;
+        let tokenizer = fitting_tokenizer(&spec.model, loaded.model.config())?;
         Ok((loaded, tokenizer))
     }
 }
@@ -185,8 +182,7 @@ pub(super) fn open_checkpoint(source: &CheckpointSource) -> Result<Checkpoint> {
 /// Files that cannot be used, and a vocabulary that is not the model's.
 pub(super) fn tokenizer_of(model: &ModelSpec) -> Result<Tokenizer> {
     let checkpoint = open_checkpoint(&model.checkpoint)?;
-    let rows = ModelConfig::from_checkpoint(&checkpoint)?.vocab_size;
-    fitting_tokenizer(model, checkpoint_name(&model.checkpoint), rows)
+    fitting_tokenizer(model, &ModelConfig::from_checkpoint(&checkpoint)?)
 }
 
 pub(super) fn checkpoint_name(source: &CheckpointSource) -> &Path {
@@ -229,13 +225,17 @@ fn load_model(
     let config = model.config();
     let file = checkpoint.file().file_name().unwrap_or_default();
     let file = file.to_string_lossy().into_owned();
+    let size = match config.keys {
+        Some(_) => format!("{}x{}", config.head_size, config.key_size()),
+        None => config.head_size.to_string(),
+    };
     let line = tr!(
         "{}, {} M parameters, {} layers, {} heads of {}",
         file,
         format_args!("{:.1}", config.n_params() as f64 / 1e6),
         config.n_layer,
         config.n_head,
-        config.head_size
+        size
     );
     report(Event::Device(DeviceEvent::ModelLoaded {
         model: line.clone(),
@@ -254,20 +254,26 @@ fn load_model(
     })
 }
 
-/// The vocabulary, if it is the model's.
-pub(crate) fn fitting_tokenizer(
-    spec: &ModelSpec,
-    model: &Path,
-    n_rows: usize,
-) -> Result<Tokenizer> {
+/// The vocabulary, if it is the model's; what ends a document is its token 0.
+///
+/// # Errors
+/// A file that cannot be used, and as [`check_vocabulary`].
+pub(crate) fn fitting_tokenizer(spec: &ModelSpec, config: &ModelConfig) -> Result<Tokenizer> {
+    let model = checkpoint_name(&spec.checkpoint);
     let (tokenizer, name) = match &spec.vocabulary {
-        VocabularySource::Auto => return Tokenizer::for_embedding(n_rows),
+        VocabularySource::Auto => {
+            let tokenizer = Tokenizer::of_model(model, config)?;
+            if !tokenizer.is_tokenizer_json() {
+                return Ok(tokenizer);
+            }
+            (tokenizer, TOKENIZER_JSON.to_owned())
+        }
         VocabularySource::Mini => (Tokenizer::mini()?, tr!("the mini vocabulary").to_owned()),
         VocabularySource::World => (Tokenizer::world()?, tr!("the World vocabulary").to_owned()),
         VocabularySource::File(path) => (Tokenizer::from_file(path)?, shown(path).to_string()),
     };
-    check_vocabulary(&tokenizer, &name, model, n_rows)?;
-    Ok(tokenizer)
+    check_vocabulary(&tokenizer, &name, model, config.vocab_size)?;
+    Ok(tokenizer.with_end(config.end_of_document))
 }
 
 /// Whether the vocabulary that the user calls `name` can be that of `model`, whose
@@ -282,7 +288,8 @@ pub(crate) fn check_vocabulary(
     n_rows: usize,
 ) -> Result<()> {
     let n_ids = tokenizer.vocab_size();
-    if n_ids <= n_rows && n_rows - n_ids <= MAX_SPARE_ROWS {
+    let may_be_short = tokenizer.is_tokenizer_json();
+    if n_ids <= n_rows && (may_be_short || n_rows - n_ids <= MAX_SPARE_ROWS) {
         return Ok(());
     }
     Err(Error::spec(
@@ -300,13 +307,19 @@ pub(crate) fn check_vocabulary(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::random::SHAPE_0_1B;
 
     fn check(vocabulary: VocabularySource, n_rows: usize, expected: Result<usize, &str>) {
         let spec = ModelSpec {
             vocabulary,
+            checkpoint: CheckpointSource::File("model.pth".into()),
             ..ModelSpec::default()
         };
-        let got = fitting_tokenizer(&spec, Path::new("model.pth"), n_rows);
+        let config = ModelConfig {
+            vocab_size: n_rows,
+            ..SHAPE_0_1B
+        };
+        let got = fitting_tokenizer(&spec, &config);
         match (got, expected) {
             (Ok(tokenizer), Ok(n_ids)) => assert_eq!(tokenizer.vocab_size(), n_ids),
             (Err(error), Err(message)) => assert_eq!(error.to_string(), message),

@@ -109,8 +109,7 @@ fn count(steps: usize, interval: usize) -> usize {
 
 /// Numbers of a snapshot.
 fn n_numbers(method: &Method, model: &ModelConfig) -> u64 {
-    let per_layer = model.n_head * model.head_size * model.head_size;
-    let of_state = (model.n_layer * per_layer) as u64;
+    let of_state = (model.n_layer * model.n_state()) as u64;
     let of_branch = method.lifting().map(|of| branch_numbers(&of, model));
     let of_lora = method.lora().map(|of| of.n_parameters(model));
     let n_shifts = match method.shift_rate() {

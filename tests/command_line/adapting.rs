@@ -140,6 +140,7 @@ fn a_base_for_another_model_is_refused_with_both_sizes() {
         n_layer: 2,
         n_head: 1,
         head_size: 64,
+        key_size: 64,
         layers: vec![vec![0.1; 64 * 64]; 2],
         shifts: None,
     };

@@ -8,6 +8,7 @@ mod features;
 mod fused;
 mod lifted_wkv;
 mod limits;
+mod rectangular_wkv;
 mod storage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -97,7 +97,8 @@ fn a_merged_model_is_the_model_with_its_adapters() {
         let ending = if idx == 0 { "pth" } else { "safetensors" };
         let path = folder.path().join(format!("{idx}.{ending}"));
         let lora = lora(&tuned);
-        write_merged(&checkpoint, lora, &path, Some(TensorDType::F32), false).unwrap();
+        let dtype = Some(TensorDType::F32);
+        write_merged(&checkpoint, lora, &path, dtype, false, &mut |_| Ok(())).unwrap();
         let written = Checkpoint::open(&path).unwrap();
         let merged = Model::load(&written, &device, &mut |_| Ok(())).unwrap();
         let zero = ModelState::zero(merged.config(), 1, &device);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alpha;
+mod dropout;
 mod gradients;
 mod lora;
 mod lora_files;

@@ -3,49 +3,62 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use gosling::data::Example;
 use gosling::model::checkpoint::Checkpoint;
 use gosling::model::state::ModelState;
-use gosling::model::{
-    Architecture, LayerGradients, LossOptions, Model, ModelConfig, Precision, TapeOptions,
-};
-use gosling::tuning::plan::memory::{MemoryEstimate, StepShape};
-use gosling::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
-use gosling::tuning::states::state_file::TunedState;
-use gosling::tuning::train::batch::Batch;
-use gosling::tuning::train::trainer::Trainer;
+use gosling::model::{Architecture, LayerGradients, LossOptions, Model, ModelConfig, TapeOptions};
 
 use super::software_gpu;
 use super::support::{Golden, assert_close, values};
 
 /// Texts and tokens of the golden files.
-const SHAPE: [usize; 2] = [2, 37];
-/// Both models, and how they are stored.
-const MODELS: [&str; 2] = ["f32", "bf16"];
+pub(super) const SHAPE: [usize; 2] = [2, 37];
+/// Two square models by how they are stored, one with values wider than its keys, and
+/// one with more heads of values than of keys and another end of documents than token 0.
+const MODELS: [&str; 4] = ["f32", "bf16", "wide", "grouped"];
 
 fn folder(model: &str) -> PathBuf {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     golden.join("delta_net").join(model)
 }
 
-fn load(name: &str, device: &Device) -> (Model, Golden) {
+pub(super) fn load(name: &str, device: &Device) -> (Model, Golden) {
     let checkpoint = Checkpoint::open(folder(name)).unwrap();
     let model = Model::load(&checkpoint, device, &mut |_| Ok(())).unwrap();
     let golden = Golden::open(&format!("delta_net/{name}/golden.safetensors"));
     (model, golden)
 }
 
-fn tokens(golden: &Golden, device: &Device) -> Tensor<2, Int> {
-    Tensor::from_data(TensorData::new(golden.i64("tokens"), SHAPE), device)
+/// What Gosling calls a token of the model's files.
+pub(super) fn own_id(model: &Model, id: i64) -> i64 {
+    match (id, i64::from(model.config().end_of_document)) {
+        (0, end) => end,
+        (id, end) if id == end => 0,
+        (id, _) => id,
+    }
+}
+
+pub(super) fn tokens(model: &Model, golden: &Golden, device: &Device) -> Tensor<2, Int> {
+    let ids = golden.i64("tokens").into_iter();
+    let ids: Vec<i64> = ids.map(|id| own_id(model, id)).collect();
+    Tensor::from_data(TensorData::new(ids, SHAPE), device)
+}
+
+/// Golden logits in the order of Gosling's tokens.
+fn logits(model: &Model, golden: &Golden, case: &str) -> Vec<f32> {
+    let n = model.config().vocab_size;
+    let all = golden.f32(&format!("{case}.logits"));
+    let rows = all.chunks_exact(n);
+    rows.flat_map(|row| (0..n).map(move |id| row[own_id(model, id as i64) as usize]))
+        .collect()
 }
 
 /// The formula state of `tests/golden/README.md`.
 fn formula(config: &ModelConfig, device: &Device) -> Vec<Tensor<4>> {
-    let (h, n) = (config.n_head, config.head_size);
+    let [h, n, k] = config.state_shape();
     let layers = (0..config.n_layer).map(|layer| {
         let one = |i: usize| (0.1 * (0.37 * i as f64 + layer as f64).sin()) as f32;
-        let numbers: Vec<f32> = (0..h * n * n).map(one).collect();
-        Tensor::from_data(TensorData::new(numbers, [1, h, n, n]), device)
+        let numbers: Vec<f32> = (0..h * n * k).map(one).collect();
+        Tensor::from_data(TensorData::new(numbers, [1, h, n, k]), device)
     });
     layers.collect()
 }
@@ -64,13 +77,24 @@ fn the_configuration_is_read_from_the_folder() {
     let of_layer = 2 * 32 + 5 * 32 * 32 + 2 * 2 * 32 + 2 * 2 + 3 * 32 * 4 + 16 + 3 * 48 * 32;
     let by_hand = 2 * 64 * 32 + 32 + 2 * of_layer;
     assert_eq!(config.n_params(), by_hand);
+    for (name, shape, end, carried) in [
+        ("f32", [2, 16, 16], 0, 3 * 96),
+        ("wide", [2, 32, 16], 0, 3 * 128),
+        ("grouped", [4, 32, 48], 5, 3 * 320),
+    ] {
+        let checkpoint = Checkpoint::open(folder(name)).unwrap();
+        let config = ModelConfig::from_checkpoint(&checkpoint).unwrap();
+        assert_eq!(config.state_shape(), shape, "{name}");
+        assert_eq!(config.end_of_document, end, "{name}");
+        assert_eq!(config.shift_sizes(), [carried, 0], "{name}");
+    }
 }
 
 /// Logits and last states from zero and from the formula state, all at once and
 /// token by token.
 fn check_logits(name: &str, device: &Device, by_tokens: bool) {
     let (model, golden) = load(name, device);
-    let tokens = tokens(&golden, device);
+    let tokens = tokens(&model, &golden, device);
     for case in ["zero", "formula"] {
         let start = match case {
             "zero" => ModelState::zero(model.config(), SHAPE[0], device),
@@ -93,7 +117,7 @@ fn check_logits(name: &str, device: &Device, by_tokens: bool) {
         } else {
             model.forward(tokens.clone(), start)
         };
-        let want = golden.f32(&format!("{case}.logits"));
+        let want = self::logits(&model, &golden, case);
         let what = format!("{name} {case} logits");
         assert_close(&what, &values(logits), &want, 1e-4, 1e-4);
         for (layer, state) in last.layers.iter().enumerate() {
@@ -116,16 +140,19 @@ fn logits_and_states_match_pytorch_on_the_cpu() {
 fn logits_and_states_match_pytorch_on_a_gpu() {
     check_logits("f32", &software_gpu(), false);
     check_logits("bf16", &software_gpu(), false);
+    check_logits("wide", &software_gpu(), false);
+    check_logits("grouped", &software_gpu(), false);
     check_logits("f32", &software_gpu(), true);
 }
 
 /// Positions that count, `batch_idx * T + t`, and their targets.
-fn counted(golden: &Golden) -> (Vec<u32>, Vec<u32>) {
+fn counted(model: &Model, golden: &Golden) -> (Vec<u32>, Vec<u32>) {
     let mask = golden.f32("mask");
     let n = (SHAPE[0] * SHAPE[1]) as u32;
     let at: Vec<u32> = (0..n).filter(|at| mask[*at as usize] == 1.0).collect();
     let all = golden.i64("targets");
-    let targets = at.iter().map(|at| all[*at as usize] as u32).collect();
+    let target = |at: &u32| own_id(model, all[*at as usize]) as u32;
+    let targets = at.iter().map(target).collect();
     (at, targets)
 }
 
@@ -137,9 +164,9 @@ fn loss_of(
     options: TapeOptions,
     device: &Device,
 ) -> (f32, Vec<LayerGradients>) {
-    let (at, targets) = counted(golden);
+    let (at, targets) = counted(model, golden);
     let state = ModelState::with_wkv(model.config(), SHAPE[0], wkv, device);
-    let (x, tape) = model.forward_taped(tokens(golden, device), state, options);
+    let (x, tape) = model.forward_taped(tokens(model, golden, device), state, options);
     let scale = 1.0 / at.len() as f32;
     let asked = LossOptions {
         gradient_scale: Some(scale),
@@ -189,9 +216,15 @@ fn gradients_of_the_state_match_pytorch_on_a_gpu() {
 /// Along its own gradient the loss changes as the gradient says.
 #[test]
 fn the_gradient_is_that_of_finite_differences() {
+    for name in ["f32", "grouped"] {
+        check_finite_differences(name);
+    }
+}
+
+fn check_finite_differences(name: &str) {
     const STEP: f32 = 0.02;
     let device = Device::flex();
-    let (model, golden) = load("f32", &device);
+    let (model, golden) = load(name, &device);
     let options = TapeOptions {
         first_layer: 0,
         token_shifts: false,
@@ -211,7 +244,7 @@ fn the_gradient_is_that_of_finite_differences() {
         let slope = (at(STEP) - at(-STEP)) / (2.0 * STEP);
         assert!(
             (slope - norm).abs() < 0.01 * norm,
-            "layer {layer}: {slope}, not {norm}"
+            "{name}, layer {layer}: {slope}, not {norm}"
         );
     }
 }
@@ -220,9 +253,15 @@ fn the_gradient_is_that_of_finite_differences() {
 /// what the convolutions carry is a part of it.
 #[test]
 fn windows_have_the_gradients_of_whole_texts() {
+    for name in ["f32", "wide", "grouped"] {
+        check_windows(name);
+    }
+}
+
+fn check_windows(name: &str) {
     const CUT: usize = 21;
     let device = Device::flex();
-    let (model, golden) = load("f32", &device);
+    let (model, golden) = load(name, &device);
     let options = TapeOptions {
         first_layer: 0,
         token_shifts: false,
@@ -230,8 +269,8 @@ fn windows_have_the_gradients_of_whole_texts() {
     };
     let wkv = formula(model.config(), &device);
     let (whole, want) = loss_of(&model, &golden, wkv.clone(), options, &device);
-    let (at, targets) = counted(&golden);
-    let tokens = tokens(&golden, &device);
+    let (at, targets) = counted(&model, &golden);
+    let tokens = tokens(&model, &golden, &device);
     let scale = 1.0 / at.len() as f32;
     let start = ModelState::with_wkv(model.config(), SHAPE[0], wkv, &device);
     let between = model.advance(tokens.clone().narrow(1, 0, CUT), start.clone());
@@ -277,7 +316,7 @@ fn windows_have_the_gradients_of_whole_texts() {
 fn texts_may_share_what_they_begin_with() {
     let device = Device::flex();
     let (model, golden) = load("f32", &device);
-    let tokens = tokens(&golden, &device);
+    let tokens = tokens(&model, &golden, &device);
     let one = tokens.clone().narrow(0, 0, 1);
     let start = ModelState::zero(model.config(), 1, &device);
     let begun = model.advance(one.clone().narrow(1, 0, 9), start.clone());
@@ -308,95 +347,4 @@ fn texts_may_share_what_they_begin_with() {
         1e-4,
         1e-4,
     );
-}
-
-/// The estimate of what a tape holds is what it holds.
-#[test]
-fn the_memory_of_a_step_is_what_the_tape_holds() {
-    let device = Device::flex();
-    let (model, golden) = load("f32", &device);
-    let config = model.config();
-    let ids = tokens(&golden, &device).narrow(1, 0, 32);
-    for first_layer in [0, 1] {
-        let state = ModelState::zero(config, SHAPE[0], &device);
-        let options = TapeOptions {
-            first_layer,
-            token_shifts: false,
-            recompute: false,
-        };
-        let (_, tape) = model.forward_taped(ids.clone(), state, options);
-        let shape = StepShape {
-            batch: SHAPE[0],
-            tokens: 32,
-            counted: 8,
-            first_layer,
-            tuned_layers: config.n_layer - first_layer,
-            token_shifts: false,
-            recompute: false,
-            window: None,
-            precision: Precision::F32,
-            branch: None,
-            adapters: None,
-        };
-        let estimate = MemoryEstimate::new(config, &shape);
-        assert_eq!(
-            estimate.activations,
-            tape.n_bytes() as u64,
-            "from {first_layer}"
-        );
-    }
-}
-
-/// The trainer lowers the loss of two texts, and its state is what it hands over.
-#[test]
-fn a_state_can_be_tuned() {
-    let device = Device::flex();
-    let (model, golden) = load("bf16", &device);
-    let ids: Vec<u32> = golden.i64("tokens").iter().map(|id| *id as u32).collect();
-    let texts = ids.chunks(SHAPE[1]);
-    let examples: Vec<Example> = texts
-        .map(|text| Example::new(text[1..12].to_vec(), text[12..].to_vec()))
-        .collect();
-    let refs: Vec<&Example> = examples.iter().collect();
-    let batch = Batch::new(&refs, LossOn::Answer);
-    let training = TrainingSpec {
-        steps: 30,
-        batch: 2,
-        learning_rate: 0.1,
-        warmup_steps: 1,
-        ..TrainingSpec::default()
-    };
-    let method = Method::Standard(StandardSpec::default());
-    let start = TunedState::zero(model.config());
-    let new = Trainer::new(&model, &device, &method, &training, &start, &examples);
-    let mut trainer = new.unwrap();
-    for _ in 0..30 {
-        trainer.step(std::slice::from_ref(&batch)).unwrap();
-    }
-    let steps = trainer.read_steps().unwrap();
-    let (first, last) = (steps[0].loss, steps[steps.len() - 1].loss);
-    // PyTorch gets from 4.74 to 4.0 with a steady rate.
-    assert!(last < first - 0.3, "{first} to {last}");
-}
-
-/// The trained mini model, which is too large for the repository: the mean loss of a row
-/// of tokens, by `make.py check`.
-#[test]
-#[ignore = "needs a trained model of 15 MB; set GOSLING_MINI_GDN to its folder"]
-fn a_trained_model_has_the_loss_of_pytorch() {
-    const MEAN: f32 = 12.916_953;
-    let folder = std::env::var("GOSLING_MINI_GDN").unwrap();
-    let device = Device::flex();
-    let checkpoint = Checkpoint::open(Path::new(&folder)).unwrap();
-    let model = Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
-    let ids = (0..63_i64).map(|i| (7 * i * i + 3 * i + 11) % 4096);
-    let ids: Vec<i64> = std::iter::once(0).chain(ids).collect();
-    let targets: Vec<u32> = ids[1..].iter().map(|id| *id as u32).collect();
-    let at: Vec<u32> = (0..63).collect();
-    let tokens = Tensor::from_data(TensorData::new(ids, [1, 64]), &device);
-    let start = ModelState::zero(model.config(), 1, &device);
-    let (x, _) = model.stream(tokens, start);
-    let losses = values(model.token_losses(x, &at, &targets));
-    let mean = losses.iter().sum::<f32>() / losses.len() as f32;
-    assert!((mean - MEAN).abs() < 1e-3, "{mean}, not {MEAN}");
 }

@@ -151,6 +151,7 @@ fn state(layer: usize, head: usize, value: f32) -> TunedState {
         n_layer: 2,
         n_head: 3,
         head_size: 8,
+        key_size: 8,
         layers,
         shifts: None,
     }

@@ -307,6 +307,7 @@ pub fn write_state(folder: &Path) {
         n_layer,
         n_head,
         head_size: n,
+        key_size: n,
         layers: (0..n_layer).map(|idx| layer(idx, &mut noise)).collect(),
         shifts: None,
     };

@@ -28,6 +28,7 @@ fn theirs(folder: &Path) -> (std::path::PathBuf, TunedState) {
         n_layer,
         n_head,
         head_size: n,
+        key_size: n,
         layers: (0..n_layer).map(layer).collect(),
         shifts: None,
     };

@@ -8,6 +8,8 @@
 #![cfg(feature = "gui")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod adapter_maps;
+mod adapters;
 mod adapting;
 mod changes;
 mod chinese;

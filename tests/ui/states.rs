@@ -59,6 +59,7 @@ fn tuned(step: usize) -> Tuned {
             n_layer,
             n_head: h,
             head_size: n,
+            key_size: n,
             layers,
             shifts: None,
         },

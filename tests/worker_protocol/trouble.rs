@@ -93,6 +93,7 @@ fn write_start(folder: &Path, n_layer: usize, value: f32) -> PathBuf {
         n_layer,
         n_head: 4,
         head_size: 64,
+        key_size: 64,
         layers: vec![vec![value; 4 * 64 * 64]; n_layer],
         shifts: None,
     };

@@ -50,18 +50,23 @@ impl BatchRoom {
     ) -> Self {
         let config = model.config();
         let heads = config.head_channels() as u64;
-        let (c, n) = (heads.max(config.n_embd as u64), config.head_size as u64);
+        let keys = config.operator_key_channels() as u64;
+        let c = heads.max(keys).max(config.n_embd as u64);
         let lifted = start.map_or(0, |start| {
             start.branches.iter().flatten().map(n_lifted).sum()
         });
-        let of_row = 4 * (config.n_layer as u64 * heads * n + lifted);
+        let of_row = 4 * ((config.n_layer * config.n_state()) as u64 + lifted);
         let of_token = 4 * (WIDTHS * c + 2 * config.n_ffn as u64 + n_features(start));
         let of_states = free.map_or(STATE_BYTES, |free| {
             (free / 4).clamp(LEAST_BYTES, STATE_BYTES)
         });
         let of_tokens = free.map_or(u64::MAX, |free| (free / 4).max(LEAST_BYTES));
         // The convolutions of some architectures take q, k and v as one.
-        let widest = 4 * (config.n_ffn as u64).max(3 * heads).max(n_features(start));
+        let widest = 4
+            * (config.n_ffn as u64)
+                .max(3 * heads)
+                .max(config.convolved_channels() as u64)
+                .max(n_features(start));
         let bound = max_tensor.map_or(u64::MAX, |most| most / widest);
         let tokens = (of_tokens / of_token).min(bound).min(most_tokens as u64);
         Self {

@@ -257,3 +257,76 @@ fn an_error_of_the_progress_ends_the_work() {
     assert!(matches!(run(&items, benchmark), Error::Stopped));
     assert!(matches!(run(&[], benchmark), Error::Spec { .. }));
 }
+
+/// Items that are left out with so many of the first solved questions in front.
+fn n_left_out(
+    set: &ItemSet,
+    options: &ScoreOptions,
+    solved: FewShot,
+    context: usize,
+    tokenizer: &Tokenizer,
+) -> usize {
+    let options = ScoreOptions {
+        few_shot: solved,
+        context_length: Some(context),
+        ..options.clone()
+    };
+    let mut model = Scripted::new(tokenizer);
+    match evaluate(&mut model, tokenizer, set, &options, &mut |_, _| Ok(())) {
+        Ok(evaluation) => evaluation.conditions.left_out.len(),
+        // None fits at all.
+        Err(_) => set.items.len(),
+    }
+}
+
+#[test]
+fn as_many_solved_questions_fit_as_leave_no_question_out() {
+    let tokenizer = Tokenizer::mini().unwrap();
+    for (benchmark, context) in [(Benchmark::Gsm8k, 600), (Benchmark::Arc, 300)] {
+        let items = mini(benchmark, Split::Test).unwrap();
+        let set = ItemSet::new(benchmark, Split::Test, items, Some(40));
+        let mut options = ScoreOptions::new(Protocol::Mini);
+        options.max_new_tokens = 60;
+        let pool = FewShot::mini_pool(benchmark).unwrap();
+        assert_eq!(pool.len(), 2_000);
+        let n = fitting_shots(&pool, &set, &options, &tokenizer, context);
+        assert!(n > 0, "{benchmark}");
+        let left_out = |n: usize| {
+            let solved = FewShot::Same(mini_few_shot(benchmark, n).unwrap());
+            n_left_out(&set, &options, solved, context, &tokenizer)
+        };
+        let alone = left_out(0);
+        assert_eq!(left_out(n), alone, "{benchmark}, {n}");
+        assert!(left_out(n + 1) > alone, "{benchmark}, {n}");
+        // All of a small pool fit in much room, and none in too little.
+        let few = &pool[..3];
+        assert_eq!(fitting_shots(few, &set, &options, &tokenizer, 100_000), 3);
+        assert_eq!(fitting_shots(&pool, &set, &options, &tokenizer, 5), 0);
+    }
+}
+
+#[test]
+fn what_stands_in_front_of_every_question_is_read_once_where_it_is_the_same() {
+    let set = |benchmark| {
+        let items = mini(benchmark, Split::Test).unwrap();
+        ItemSet::new(benchmark, Split::Test, items, Some(40))
+    };
+    let mut options = ScoreOptions::new(Protocol::Mini);
+    options.few_shot = FewShot::mini(Benchmark::Gsm8k, 2, None).unwrap();
+    let prefix = shared_prefix(&set(Benchmark::Gsm8k), &options).unwrap();
+    let tokenizer = Tokenizer::mini().unwrap();
+    let mut model = Scripted::new(&tokenizer);
+    let gsm8k = set(Benchmark::Gsm8k);
+    let mut progress = |_, _| Ok(());
+    evaluate(&mut model, &tokenizer, &gsm8k, &options, &mut progress).unwrap();
+    // It is what the model was shown before each question.
+    assert_eq!(model.prompts.len(), 40);
+    for prompt in &model.prompts {
+        let question = prompt.strip_prefix(prefix.as_str()).unwrap();
+        assert!(question.starts_with("Question: ") && question.ends_with("Answer:"));
+        assert_eq!(question.matches("Question: ").count(), 1);
+    }
+    // Others are drawn for each question.
+    options.few_shot = FewShot::mini(Benchmark::Gsm8k, 2, Some(FewShotOrder::Drawn)).unwrap();
+    assert_eq!(shared_prefix(&gsm8k, &options), None);
+}

@@ -122,7 +122,7 @@ pub(super) fn load_model(
         }
     };
     let config = ModelConfig::from_checkpoint(&checkpoint)?;
-    let tokenizer = fitting_tokenizer(spec, Path::new(&file), config.vocab_size)?;
+    let tokenizer = fitting_tokenizer(spec, &config)?;
     // The small file is looked at before the large one is read.
     let (base, metadata) = match state {
         None => (Tuned::from(TunedState::zero(&config)), None),
@@ -155,7 +155,7 @@ pub(super) fn load_model(
     let KeptModel { model, fingerprint } = kept.get(spec, &checkpoint, &device.device)?;
     Ok(Loaded {
         fingerprint,
-        vocabulary: spec.vocabulary.name(tokenizer.vocab_size()),
+        vocabulary: spec.vocabulary.name(&tokenizer),
         model,
         text_start: metadata
             .as_ref()

@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
         .storage_of("emb.weight", &shape)
         .n_bytes(shape[0] * shape[1]);
     let weights = precision.weight_bytes(config) - embedding as u64;
-    let state = config.n_layer * config.head_channels() * config.head_size * size_of::<f32>();
+    let state = config.n_layer * config.n_state() * size_of::<f32>();
     let rate = copy_rate(&opened.device);
     let columns = [
         "texts",

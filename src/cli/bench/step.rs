@@ -131,14 +131,19 @@ pub(super) fn run(arguments: &StepArguments) -> Result<()> {
         Ok(())
     };
     let start = Instant::now();
-    for _ in 0..WARMUP {
+    let mut first_secs = 0.0;
+    for idx in 0..WARMUP {
         step()?;
+        if idx == 0 {
+            first_secs = start.elapsed().as_secs_f64();
+        }
     }
     println!(
         "{}",
         tr!(
-            "{WARMUP} steps to warm up took {} s",
+            "{WARMUP} steps to warm up took {} s, the first of them {} s",
             format_args!("{:.2}", start.elapsed().as_secs_f64()),
+            format_args!("{first_secs:.2}"),
             WARMUP
         )
     );

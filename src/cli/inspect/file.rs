@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use super::adapters::adapters_table;
 use super::metadata::{metadata_blocks, metadata_rows};
 use crate::cli::table::table;
 use crate::error::Result;
@@ -13,6 +14,7 @@ use crate::kernels::device::mebibytes;
 use crate::model::checkpoint::{
     Checkpoint, CheckpointFormat, Dialect, TensorDType, content_digits, is_model_folder,
 };
+use crate::model::config::Keys;
 use crate::model::{Architecture, ModelConfig};
 use crate::persist::known_weights;
 use crate::text_file::Kind;
@@ -93,6 +95,8 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
         n_embd,
         n_head,
         head_size,
+        keys,
+        end_of_document: _,
         vocab_size,
         n_ffn,
         decay_rank,
@@ -100,8 +104,7 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
         value_rank,
         gate_rank,
     } = config;
-    let per_layer = n_head * head_size * head_size;
-    let n_state = n_layer * per_layer;
+    let n_state = n_layer * config.n_state();
     let tensors = config.expected_tensors();
     let sizes = tensors.iter().map(|(_, shape)| shape.iter().product());
     let largest: usize = sizes.max().unwrap_or(0);
@@ -115,7 +118,7 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
         ),
         Architecture::GatedDeltaNet => tr!("none").into(),
     };
-    let rows = [
+    let mut rows = vec![
         (
             tr!("dimensions"),
             tr!(
@@ -162,6 +165,10 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
             ),
         ),
     ];
+    if let Some(Keys { n_head, size }) = keys {
+        let keys = tr!("{n_head} heads of {size} channels", n_head, size);
+        rows.insert(1, (tr!("keys"), keys));
+    }
     let what = match architecture {
         Architecture::Rwkv7 => tr!("an RWKV-7 model"),
         Architecture::GatedDeltaNet => tr!("a Gated DeltaNet model"),
@@ -190,6 +197,7 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
         n_layer,
         n_head,
         head_size,
+        key_size,
         ..
     } = state;
     let n_numbers = n_layer * state.n_per_layer();
@@ -197,11 +205,12 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
         (
             tr!("dimensions"),
             tr!(
-                "{n_layer} layers of {n_head} heads of {head_size}x{head_size}, {} numbers",
+                "{n_layer} layers of {n_head} heads of {head_size}x{key_size}, {} numbers",
                 grouped(n_numbers),
                 n_layer,
                 n_head,
-                head_size
+                head_size,
+                key_size
             ),
         ),
         (
@@ -271,6 +280,9 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
         tr!("effective rank"),
     ];
     text.push_str(&table(heading, &rows, &[0, 1, 2, 3, 4]));
+    if let Some(lora) = &lora {
+        text.push_str(&adapters_table(lora));
+    }
     Ok(text)
 }
 
@@ -386,6 +398,7 @@ mod tests {
             n_layer: 1,
             n_head: 1,
             head_size: 2,
+            key_size: 2,
             layers: vec![vec![3.0, 0.0, 0.0, -3.0]],
             shifts: None,
         };

@@ -12,9 +12,11 @@ use crate::cli::table::table;
 use crate::cli::tune::print;
 use crate::error::{Error, Result};
 use crate::model::TextStart;
+use crate::model::adapter::AdapterTarget;
 use crate::model::tokenizer::TokenText;
 use crate::persist::heatmap_png::Heatmap;
 use crate::persist::run_folder::{snapshot_file, snapshot_steps};
+use crate::tuning::inspect::adapter_matrices::{AdapterFactors, sum_singular_values};
 use crate::tuning::inspect::head_matrices::{Matrix, MatrixKind};
 use crate::tuning::inspect::matrix_statistics::{Histogram, MatrixStatistics};
 use crate::tuning::inspect::trajectory::{LiftedCourse, Place, Trajectory};
@@ -37,6 +39,10 @@ pub(super) struct HeadArguments {
     /// Head of the layer, counted from 0.
     #[arg(long)]
     head: Option<usize>,
+    /// Of a LoRA run, show A, B and B A beside this frozen matrix of the layer instead of
+    /// a head: att.receptance, att.key, att.value, att.output, ffn.key or ffn.value.
+    #[arg(long, value_name = "MATRIX", conflicts_with_all = ["head", "text"])]
+    adapter: Option<String>,
     /// Use the run's snapshot after this many steps.
     #[arg(long)]
     step: Option<usize>,
@@ -57,12 +63,14 @@ impl HeadArguments {
         let Self {
             layer,
             head,
+            adapter,
             step,
             text,
             png,
             model: _,
         } = self;
-        layer.is_some() || head.is_some() || step.is_some() || text.is_some() || png.is_some()
+        let of_head = layer.is_some() || head.is_some() || adapter.is_some();
+        of_head || step.is_some() || text.is_some() || png.is_some()
     }
 
     /// Prints what was asked for of the state at `path`, of the untuned model
@@ -92,6 +100,11 @@ impl HeadArguments {
             head: self.head.unwrap_or(0),
         };
         let mut pictures = Pictures::new(self.png.as_deref());
+        if let (Some(tuned), Some(name)) = (&tuned, &self.adapter) {
+            print(&adapter_matrices(tuned, place.layer, name, &mut pictures)?);
+            print(&pictures.summary());
+            return Ok(());
+        }
         if let Some(tuned) = &tuned {
             print(&matrices(tuned, place, &mut pictures)?);
             pictures.add("S0-all-heads", &Heatmap::of_state(&tuned.state))?;
@@ -173,7 +186,7 @@ fn matrices(tuned: &Tuned, place: Place, pictures: &mut Pictures<'_>) -> Result<
     let Place { layer, head } = place;
     let mut text = tr!("layer {layer}, head {head}\n", layer, head);
     let (mut rows, mut details) = (Vec::new(), String::new());
-    for kind in MatrixKind::ALL {
+    for kind in MatrixKind::OF_HEADS {
         let Some(matrix) = kind.of(tuned, place)? else {
             continue;
         };
@@ -182,17 +195,7 @@ fn matrices(tuned: &Tuned, place: Place, pictures: &mut Pictures<'_>) -> Result<
         detail(&mut details, kind, &statistics);
         pictures.add_matrix(kind.file_name(), place, &matrix)?;
     }
-    let heading = [
-        tr!("matrix"),
-        tr!("size"),
-        tr!("norm"),
-        tr!("largest"),
-        tr!("mean"),
-        tr!("deviation"),
-        tr!("effective rank"),
-        tr!("condition"),
-    ];
-    text.push_str(&table(heading, &rows, &[1, 2, 3, 4, 5, 6, 7]));
+    text.push_str(&table(heading(), &rows, &[1, 2, 3, 4, 5, 6, 7]));
     text.push_str(&details);
     if let Some(lift) = &tuned.lift {
         let n = lift.head_size;
@@ -203,6 +206,65 @@ fn matrices(tuned: &Tuned, place: Place, pictures: &mut Pictures<'_>) -> Result<
             ));
         }
     }
+    Ok(text)
+}
+
+/// What stands above the numbers of matrices.
+fn heading() -> [&'static str; 8] {
+    [
+        tr!("matrix"),
+        tr!("size"),
+        tr!("norm"),
+        tr!("largest"),
+        tr!("mean"),
+        tr!("deviation"),
+        tr!("effective rank"),
+        tr!("condition"),
+    ]
+}
+
+/// A, B and B A beside the frozen matrix `name` of a layer in numbers.
+fn adapter_matrices(
+    tuned: &Tuned,
+    layer: usize,
+    name: &str,
+    pictures: &mut Pictures<'_>,
+) -> Result<String> {
+    let Some(target) = AdapterTarget::by_module(name) else {
+        let all = AdapterTarget::ALL.map(AdapterTarget::module);
+        let reason = tr!("must be {}, is {name}", all.join(", "), name);
+        return Err(Error::spec("--adapter", reason));
+    };
+    let place = Place {
+        layer,
+        head: target as usize,
+    };
+    let mut text = tr!("layer {layer}, {name}\n", layer, name);
+    let (mut rows, mut details) = (Vec::new(), String::new());
+    for kind in MatrixKind::OF_ADAPTERS {
+        let Some(matrix) = kind.of(tuned, place)? else {
+            let reason = tr!(
+                "there is no adapter beside {name} of layer {layer}",
+                layer,
+                name
+            );
+            return Err(Error::spec("--adapter", reason));
+        };
+        let factors = AdapterFactors::at(tuned, place).filter(|_| kind == MatrixKind::Product);
+        let statistics = match factors {
+            // As many as the rank; those of the whole matrix would take long.
+            Some(of) => {
+                let values = sum_singular_values(&[of]).unwrap_or_default();
+                MatrixStatistics::with(&matrix.values, values)
+            }
+            None => MatrixStatistics::of(&matrix.values, matrix.columns),
+        };
+        rows.push(row(kind.symbol(), &matrix, &statistics));
+        detail(&mut details, kind, &statistics);
+        pictures.add_adapter(kind.file_name(), layer, name, &matrix)?;
+    }
+    text.push_str(&table(heading(), &rows, &[1, 2, 3, 4, 5, 6, 7]));
+    text.push_str(&details);
     Ok(text)
 }
 
@@ -273,7 +335,7 @@ fn sparkline(counts: &[usize]) -> String {
 
 /// The states over a text, one line a token.
 fn course(trajectory: &Trajectory, words: &[TokenText]) -> String {
-    let n = trajectory.head_size;
+    let n = trajectory.key_size;
     let mut rows = Vec::new();
     for (idx, state) in trajectory.states.iter().enumerate() {
         let statistics = MatrixStatistics::of(state, n);

@@ -49,6 +49,25 @@ impl<'a> Pictures<'a> {
         self.add(&format!("layer-{layer}-head-{head}-{name}"), &picture)
     }
 
+    /// Writes one of a matrix of the adapter beside the frozen matrix `module`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written.
+    pub fn add_adapter(
+        &mut self,
+        name: &str,
+        layer: usize,
+        module: &str,
+        matrix: &Matrix,
+    ) -> Result<()> {
+        if self.folder.is_none() {
+            return Ok(());
+        }
+        let limits = Limits::of(Scale::Symmetric, &matrix.values);
+        let picture = Heatmap::new(matrix, Scale::Symmetric, limits);
+        self.add(&format!("layer-{layer}-{module}-{name}"), &picture)
+    }
+
     /// Writes one a token, all between the same limits.
     ///
     /// # Errors
@@ -62,7 +81,7 @@ impl<'a> Pictures<'a> {
         for (idx, state) in of.states.iter().enumerate() {
             let matrix = Matrix {
                 values: state.clone(),
-                columns: of.head_size,
+                columns: of.key_size,
             };
             let picture = Heatmap::new(&matrix, Scale::Symmetric, limits);
             self.add(&format!("{place}-S-{idx:04}"), &picture)?;

@@ -60,6 +60,8 @@ struct CheckReport {
     is_needed: bool,
     bound: f64,
     #[serde(with = "any_float")]
+    expected_ms: f64,
+    #[serde(with = "any_float")]
     first_ms: f64,
     #[serde(with = "any_float")]
     ms: f64,
@@ -123,6 +125,7 @@ impl SelftestReport {
             passed,
             is_needed,
             bound,
+            expected_ms,
             first_ms,
             ms,
             differences,
@@ -139,6 +142,7 @@ impl SelftestReport {
             passed: *passed,
             is_needed: *is_needed,
             bound: *bound,
+            expected_ms: *expected_ms,
             first_ms: *first_ms,
             ms: *ms,
             differences: differences.collect(),
@@ -205,6 +209,7 @@ mod tests {
             passed: false,
             is_needed: true,
             bound: 1e-4,
+            expected_ms: f64::NAN,
             first_ms: f64::NAN,
             ms: 2.5,
             differences: vec![Difference {

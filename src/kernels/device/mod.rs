@@ -6,6 +6,7 @@ pub(crate) mod matrix_units;
 pub(crate) mod read_back;
 
 mod adapters;
+mod ahead;
 mod details;
 mod language;
 mod memory;
@@ -29,6 +30,8 @@ use adapters::{Listed, listed};
 use open::open_adapter;
 
 pub use adapters::{AdapterKind, AdapterSummary, list_adapters};
+pub use ahead::build_ahead;
+pub use cubecl::wgpu::{KernelStore, keep_kernels_in};
 pub use details::{AdapterDetails, adapter_details};
 pub use language::{
     BACKEND, Language, LanguageChoice, SpirvCheck, check_spirv_by, choose_language,

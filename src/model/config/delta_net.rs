@@ -3,12 +3,11 @@
 
 use serde_json::Value;
 
-use super::{Architecture, HEAD_SIZES, ModelConfig, listed, n_layer};
+use super::sizes::{CONV_TAPS, Keys};
+use super::{Architecture, ModelConfig, listed, n_layer};
 use crate::error::{Error, Result};
+use crate::kernels::rectangular::{Blocks, MAX_KEY_SIZE};
 use crate::model::checkpoint::{Checkpoint, shown};
-
-/// Tokens that a convolution reads.
-pub(super) const CONV_TAPS: usize = 4;
 
 const EMBEDDING: &str = "model.embeddings.weight";
 const HEAD: &str = "lm_head.weight";
@@ -20,6 +19,12 @@ pub(in crate::model) struct Settings {
     pub norm_epsilon: f64,
     /// The largest rate beta.
     pub largest_rate: f32,
+    /// Heads of keys, where it is said.
+    n_key_head: Option<usize>,
+    /// Key channels of a head, where it is said.
+    key_size: Option<usize>,
+    /// The id of the token that ends a document, where it is said.
+    end_of_document: Option<u32>,
 }
 
 impl Settings {
@@ -80,17 +85,11 @@ impl Settings {
                 tr!("is not swish, which is what Gosling runs"),
             ));
         }
-        let heads = (number("num_heads"), number("num_v_heads"));
-        if let (Some(heads), Some(value_heads)) = heads
-            && heads != value_heads
-        {
-            let reason = tr!(
-                "is {value_heads}, but num_heads is {heads}; Gosling runs as many value \
-                 heads as heads",
-                value_heads,
-                heads
-            );
-            return Err(refuse("num_v_heads", &reason));
+        // A list where several tokens end a text: the first of them.
+        let end = get("eos_token_id").map(|it| it.get(0).unwrap_or(it));
+        let end = end.map(|it| it.as_u64().and_then(|id| u32::try_from(id).ok()));
+        if end == Some(None) {
+            return Err(refuse("eos_token_id", tr!("must be the id of a token")));
         }
         // fla's own default where the key is absent.
         let norm_epsilon = get("norm_eps").map_or(Some(1e-6), Value::as_f64);
@@ -104,6 +103,9 @@ impl Settings {
             } else {
                 1.0
             },
+            n_key_head: number("num_heads").map(|n| n as usize),
+            key_size: number("head_dim").map(|n| n as usize),
+            end_of_document: end.flatten(),
         })
     }
 }
@@ -122,7 +124,7 @@ pub(super) fn read(checkpoint: &Checkpoint) -> Result<ModelConfig> {
             shown(name)
         )));
     }
-    Settings::of(checkpoint)?;
+    let settings = Settings::of(checkpoint)?;
     let Some(n_layer) = n_layer(checkpoint, "model.layers.", "layer").map_err(refuse)? else {
         let reason = tr!("no tensor is named \"model.layers.0…\", so this is no Gated DeltaNet");
         return Err(refuse(reason.into()));
@@ -155,20 +157,48 @@ pub(super) fn read(checkpoint: &Checkpoint) -> Result<ModelConfig> {
     let n_value = vector("model.layers.0.attn.o_norm.weight")?;
     let [key_width, _] = pair("model.layers.0.attn.q_proj.weight")?;
     let [n_ffn, _] = pair("model.layers.0.mlp.gate_proj.weight")?;
-    let n_key = key_width.checked_div(n_head).unwrap_or(0);
-    if n_key != n_value {
+    let n_key_head = settings.n_key_head.unwrap_or(n_head);
+    if n_key_head == 0 || !n_head.is_multiple_of(n_key_head) {
         return Err(refuse(tr!(
-            "keys have {n_key} channels a head and values {n_value}; Gosling runs Gated \
-             DeltaNet with as many of both",
-            n_key,
-            n_value
+            "the model has {n_head} heads of values and {n_key_head} of keys; Gosling runs \
+             as many of both, or a multiple of the keys' heads",
+            n_head,
+            n_key_head
         )));
     }
-    if !HEAD_SIZES.contains(&n_value) {
+    let n_key = key_width / n_key_head;
+    if settings.key_size.is_some_and(|said| said != n_key) {
         return Err(refuse(tr!(
-            "the head size is {n_value}; Gosling runs {HEAD_SIZES}",
+            "{} has {key_width} rows, which are not {n_key_head} heads of {said}, as \
+             config.json says",
+            "model.layers.0.attn.q_proj.weight",
+            key_width,
+            n_key_head,
+            said = settings.key_size.unwrap_or(0)
+        )));
+    }
+    if Blocks::of(n_value, n_key).is_none() {
+        return Err(refuse(tr!(
+            "a head has {n_value} values and {n_key} keys; Gosling runs multiples of 16, with \
+             at most {} keys",
+            MAX_KEY_SIZE,
             n_value,
-            HEAD_SIZES = format_args!("{HEAD_SIZES:?}")
+            n_key
+        )));
+    }
+    let keys = Keys {
+        n_head: n_key_head,
+        size: n_key,
+    };
+    let is_square = n_key_head == n_head && n_key == n_value;
+    let end_of_document = settings.end_of_document.unwrap_or(0);
+    if end_of_document as usize >= vocab_size {
+        return Err(refuse(tr!(
+            "config.json says that token {end_of_document} ends a document, but {} has \
+             {vocab_size} rows",
+            EMBEDDING,
+            end_of_document,
+            vocab_size
         )));
     }
     let config = ModelConfig {
@@ -177,6 +207,8 @@ pub(super) fn read(checkpoint: &Checkpoint) -> Result<ModelConfig> {
         n_embd,
         n_head,
         head_size: n_value,
+        keys: (!is_square).then_some(keys),
+        end_of_document,
         vocab_size,
         n_ffn,
         decay_rank: 0,
@@ -195,24 +227,27 @@ pub(super) fn read(checkpoint: &Checkpoint) -> Result<ModelConfig> {
 /// pass. Linear layers are [out, in].
 pub(super) fn tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     let (width, n_head, inner) = (config.n_embd, config.n_head, config.n_ffn);
-    let all_heads = config.head_channels();
+    let (values, keys) = (
+        config.head_channels(),
+        config.n_key_head() * config.key_size(),
+    );
     let mut tensors = vec![(EMBEDDING.to_owned(), vec![config.vocab_size, width])];
     for layer in 0..config.n_layer {
         let of_layer = [
             ("attn_norm.weight", vec![width]),
-            ("attn.q_proj.weight", vec![all_heads, width]),
-            ("attn.k_proj.weight", vec![all_heads, width]),
-            ("attn.v_proj.weight", vec![all_heads, width]),
+            ("attn.q_proj.weight", vec![keys, width]),
+            ("attn.k_proj.weight", vec![keys, width]),
+            ("attn.v_proj.weight", vec![values, width]),
             ("attn.a_proj.weight", vec![n_head, width]),
             ("attn.b_proj.weight", vec![n_head, width]),
             ("attn.A_log", vec![n_head]),
             ("attn.dt_bias", vec![n_head]),
-            ("attn.q_conv1d.weight", vec![all_heads, 1, CONV_TAPS]),
-            ("attn.k_conv1d.weight", vec![all_heads, 1, CONV_TAPS]),
-            ("attn.v_conv1d.weight", vec![all_heads, 1, CONV_TAPS]),
-            ("attn.g_proj.weight", vec![all_heads, width]),
+            ("attn.q_conv1d.weight", vec![keys, 1, CONV_TAPS]),
+            ("attn.k_conv1d.weight", vec![keys, 1, CONV_TAPS]),
+            ("attn.v_conv1d.weight", vec![values, 1, CONV_TAPS]),
+            ("attn.g_proj.weight", vec![values, width]),
             ("attn.o_norm.weight", vec![config.head_size]),
-            ("attn.o_proj.weight", vec![width, all_heads]),
+            ("attn.o_proj.weight", vec![width, values]),
             ("mlp_norm.weight", vec![width]),
             ("mlp.gate_proj.weight", vec![inner, width]),
             ("mlp.up_proj.weight", vec![inner, width]),
@@ -243,6 +278,8 @@ mod tests {
         n_embd: 24,
         n_head: 2,
         head_size: 16,
+        keys: None,
+        end_of_document: 0,
         vocab_size: 40,
         n_ffn: 48,
         decay_rank: 0,
@@ -288,6 +325,32 @@ mod tests {
         assert_eq!((settings.norm_epsilon, settings.largest_rate), (1e-5, 1.0));
     }
 
+    /// Two heads of 16 keys and four of 32 values, and token 2 in front of texts.
+    #[test]
+    fn keys_may_be_of_another_size_and_number() {
+        let config = ModelConfig {
+            n_head: 4,
+            head_size: 32,
+            keys: Some(Keys {
+                n_head: 2,
+                size: 16,
+            }),
+            end_of_document: 2,
+            ..TINY
+        };
+        let shapes: Shapes = tensors(&config).into_iter().collect();
+        let says =
+            json!({"num_heads": 2, "num_v_heads": 4, "head_dim": 16, "eos_token_id": [2, 7]});
+        let read = ModelConfig::from_checkpoint(&checkpoint(&shapes, Some(says))).unwrap();
+        assert_eq!(read, config);
+        assert_eq!(read.state_shape(), [4, 32, 16]);
+        assert_eq!(read.shift_sizes(), [3 * (2 * 32 + 128), 0]);
+        assert!(read.to_string().contains("H4 N32, keys H2 N16"), "{read}");
+        // What no file said before has no place in one.
+        let text = serde_json::to_string(&TINY).unwrap();
+        assert!(!text.contains("keys") && !text.contains("end_of"), "{text}");
+    }
+
     #[test]
     fn what_cannot_be_run_says_why() {
         refused(&checkpoint(&shapes(), None), "config.json: is missing");
@@ -304,10 +367,10 @@ mod tests {
             (json!({"use_short_conv": false}), "use_short_conv: is false"),
             (json!({"conv_size": 3}), "conv_size: is not 4"),
             (json!({"hidden_act": "relu"}), "hidden_act: is not swish"),
-            (
-                json!({"num_heads": 2, "num_v_heads": 4}),
-                "num_v_heads: is 4",
-            ),
+            (json!({"num_heads": 3}), "2 heads of values and 3 of keys"),
+            (json!({"head_dim": 8}), "which are not 2 heads of 8"),
+            (json!({"eos_token_id": "end"}), "eos_token_id: must be"),
+            (json!({"eos_token_id": 40}), "token 40 ends a document"),
             (json!({"norm_eps": "tiny"}), "norm_eps: must be a number"),
         ] {
             refused(&checkpoint(&shapes(), Some(config)), want);
@@ -315,18 +378,21 @@ mod tests {
         let plain = || Some(json!({"allow_neg_eigval": true, "attn": null, "num_v_heads": null}));
         let settings = Settings::of(&checkpoint(&shapes(), plain())).unwrap();
         assert_eq!((settings.norm_epsilon, settings.largest_rate), (1e-6, 2.0));
-        let wider = ModelConfig {
-            head_size: 48,
+        let odd = ModelConfig {
+            head_size: 40,
             ..TINY
         };
-        let wider = tensors(&wider).into_iter().collect();
-        refused(&checkpoint(&wider, plain()), "the head size is 48");
+        let odd = tensors(&odd).into_iter().collect();
+        refused(
+            &checkpoint(&odd, plain()),
+            "a head has 40 values and 40 keys",
+        );
         let mut other = shapes();
         let name = "model.layers.0.attn.o_norm.weight";
         other.insert(name.into(), vec![32]);
         refused(
             &checkpoint(&other, plain()),
-            "keys have 16 channels a head and values 32",
+            "model.layers.0.attn.v_proj.weight is [32, 24], wanted [64, 24]",
         );
         let mut other = shapes();
         other.remove("model.layers.1.attn.dt_bias");

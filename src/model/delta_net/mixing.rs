@@ -6,9 +6,12 @@ use burn::tensor::Tensor;
 use super::mixing_inputs::{Inputs, InputsTape, Made};
 use crate::kernels::matrix::Matrix;
 use crate::kernels::product::Start;
+use crate::kernels::rectangular::{
+    rectangular_wkv, rectangular_wkv_backward, rectangular_wkv_state_gradient,
+};
 use crate::kernels::rms_norm::RmsNorm;
 use crate::kernels::silu::{gated, gated_backward};
-use crate::kernels::wkv7::{Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient};
+use crate::kernels::wkv7::{Wkv7Inputs, Wkv7Tape};
 use crate::model::carried::Around;
 use crate::model::linear::{linear, linear_backward, linear_onto, n_values};
 use crate::model::pass::{BlockGradients, Keep};
@@ -18,11 +21,11 @@ use crate::model::pass::{BlockGradients, Keep};
 pub(in crate::model) struct Mixing {
     pub norm: RmsNorm,
     pub inputs: Inputs,
-    /// [H N, C].
+    /// [H V, C].
     pub gate: Matrix,
-    /// Of every head's output, `[N]`.
+    /// Of every head's output, `[V]`.
     pub out_norm: RmsNorm,
-    /// [C, H N].
+    /// [C, H V].
     pub output: Matrix,
 }
 
@@ -30,9 +33,9 @@ pub(in crate::model) struct Mixing {
 pub(super) struct MixingOutput {
     /// The residual stream behind, [B, T, C].
     pub x: Tensor<3>,
-    /// The last inputs of the convolutions, [B, 3 * 3 H N].
+    /// The last inputs of the convolutions, [B, 3 D].
     pub last: Tensor<2>,
-    /// The state after the last token, [B, H, N, N].
+    /// The state after the last token, [B, H, V, K].
     pub wkv: Tensor<4>,
     /// What the backward pass reads.
     pub tape: Option<MixingTape>,
@@ -42,9 +45,9 @@ pub(super) struct MixingOutput {
 #[derive(Debug, Clone)]
 pub(super) struct MixingTape {
     wkv: Wkv7Inputs,
-    /// [B, T, H, N].
+    /// [B, T, H, V].
     y: Tensor<4>,
-    /// Before SiLU, [B, T, H, N].
+    /// Before SiLU, [B, T, H, V].
     gate: Tensor<4>,
     /// Where the pass continues below.
     below: Option<Below>,
@@ -60,7 +63,7 @@ struct Below {
 }
 
 impl MixingTape {
-    /// The scaled query of every token, [B, T, H, N].
+    /// The scaled query of every token, [B, T, H, K].
     pub fn receptance(&self) -> Tensor<4> {
         self.wkv.r.clone()
     }
@@ -78,7 +81,7 @@ impl MixingTape {
 
 impl Mixing {
     /// Takes the residual stream `x` [B, T, C] through, from the convolutions'
-    /// inputs `before` [B, 3 * 3 H N] and the state `wkv` [B or 1, H, N, N].
+    /// inputs `before` [B, 3 D] and the state `wkv` [B or 1, H, V, K].
     pub(super) fn forward(
         &self,
         x: Tensor<3>,
@@ -92,8 +95,8 @@ impl Mixing {
             last,
             tape: inputs_tape,
         } = self.inputs.forward(normed.clone(), before);
-        let gate = linear(normed, &self.gate).reshape(inputs.r.dims());
-        let out = wkv7(&inputs, wkv, keep == Keep::Everything);
+        let gate = linear(normed, &self.gate).reshape(inputs.v.dims());
+        let out = rectangular_wkv(&inputs, wkv, keep == Keep::Everything);
         let read = gated(self.out_norm.forward(out.y.clone()), gate.clone());
         let [n_batch, n_tokens, n_head, head_size] = read.dims();
         let read = read.reshape([n_batch, n_tokens, n_head * head_size]);
@@ -147,9 +150,9 @@ impl Mixing {
             wkv_tape: Some(wkv_tape),
         }) = below
         else {
-            return only_state(wkv7_state_gradient(&wkv, dy, dlast));
+            return only_state(rectangular_wkv_state_gradient(&wkv, dy, dlast));
         };
-        let through = wkv7_backward(&wkv, &wkv_tape, dy, dlast, None);
+        let through = rectangular_wkv_backward(&wkv, &wkv_tape, dy, dlast);
         let [n_batch, n_tokens, n_head, head_size] = dgate.dims();
         let dgate = dgate.reshape([n_batch, n_tokens, n_head * head_size]);
         let state = through.state.clone();

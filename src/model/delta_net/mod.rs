@@ -4,15 +4,16 @@
 //! ```text
 //! x = RMSNorm(h)
 //! q, k, v = silu(conv(W x)), per channel over 4 tokens
-//! q, k = q / |q| N^-1/2, k / |k|, per head
+//! q, k = q / |q| K^-1/2, k / |k|, per head
 //! beta = sigmoid(b x),  e = exp(-exp(A_log) softplus(a x + dt_bias)), a number a head
 //! S <- e S;  S <- S + k (beta (v - S^T k))^T;  o = S^T q
 //! h <- h + W (RMSNorm(o) silu(g x)),  then  h <- h + down(silu(gate y) up y),  y = RMSNorm(h)
 //! ```
 //!
-//! S is [key, value] there; [`crate::kernels::wkv7`] keeps its transpose, rows =
+//! S is [key, value] there; [`crate::kernels::rectangular`] keeps its transpose, rows =
 //! value channels, as all of Gosling does: w = e in every key channel,
-//! removal = -beta e k, write = k, and beta v for v.
+//! removal = -beta e k, write = k, and beta v for v. A head has V value and K key
+//! channels, and heads of values may share a head of keys.
 
 mod feed_forward;
 mod mixing;
@@ -45,7 +46,7 @@ pub(super) struct DeltaTape {
 
 impl DeltaTape {
     /// The scaled query of every token, which reads the state as RWKV-7's receptance
-    /// does, [B, T, H, N].
+    /// does, [B, T, H, K].
     pub fn receptance(&self) -> Tensor<4> {
         self.mixing.receptance()
     }

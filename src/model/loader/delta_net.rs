@@ -3,21 +3,54 @@
 use burn::tensor::Tensor;
 
 use super::Loader;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::kernels::matrix::Matrix;
 use crate::kernels::rms_norm::RmsNorm;
 use crate::kernels::short_conv::ShortConv;
+use crate::model::ModelConfig;
+use crate::model::checkpoint::TensorView;
 use crate::model::config::DeltaNetSettings as Settings;
 use crate::model::delta_net::{DeltaBlock, FeedForward, Inputs, Mixing};
 use crate::model::precision::Role;
 
 impl Loader<'_> {
+    /// A parameter of a row for every token, [V, C], in which token 0 and the one that
+    /// ends a document in the file have changed places
+    /// ([`ModelConfig::end_of_document`]).
+    pub fn token_matrix(&mut self, name: &str, role: Role, config: &ModelConfig) -> Result<Matrix> {
+        let end = config.end_of_document as usize;
+        let view = self.view(name)?;
+        if end == 0 {
+            return self.matrix_of(&view, role);
+        }
+        let Some(bytes) = view.plain_bytes() else {
+            let reason = tr!(
+                "is stored in blocks, whose rows Gosling does not exchange; use the model as \
+                 safetensors in 16 or 32 bits"
+            );
+            return Err(Error::input(self.checkpoint.file(), name, reason));
+        };
+        let mut bytes = bytes.to_vec();
+        let row = bytes.len() / config.vocab_size;
+        let (before, from_end) = bytes.split_at_mut(end * row);
+        before[..row].swap_with_slice(&mut from_end[..row]);
+        let exchanged = TensorView::new(view.name, view.dtype, view.shape, &bytes);
+        self.matrix_of(&exchanged, role)
+    }
+
     /// The layer of this index.
-    pub fn delta_block(&mut self, layer: usize, settings: Settings) -> Result<DeltaBlock> {
+    pub fn delta_block(
+        &mut self,
+        layer: usize,
+        config: &ModelConfig,
+        settings: Settings,
+    ) -> Result<DeltaBlock> {
         let name = |part: &str| format!("model.layers.{layer}.{part}");
         Ok(DeltaBlock {
             mixing: Mixing {
                 norm: self.rms_norm(&name("attn_norm.weight"), settings)?,
                 inputs: Inputs {
+                    n_key_head: config.n_key_head(),
                     query: self.matrix(&name("attn.q_proj.weight"), Role::Layer)?,
                     key: self.matrix(&name("attn.k_proj.weight"), Role::Layer)?,
                     value: self.matrix(&name("attn.v_proj.weight"), Role::Layer)?,

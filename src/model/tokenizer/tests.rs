@@ -90,7 +90,8 @@ fn hostile_files_are_refused_with_the_line() {
     check_refused(b"\n\r\n", "line 1", "empty");
     check_refused(b"1 'a' 1\n2 '\xff' 1\n", "line 2", "not UTF-8");
     check_refused(b"1 'a' 1\n", "vocabulary", "byte 0x00 has no token");
-    check_refused(b"{\"model\": {}}", "line 1", "is JSON, as for other models");
+    check_refused(b"{\"model\": {}}", "line 1", "missing field `vocab`");
+    check_refused(b"[1]", "line 1", "is a JSON list");
     check_refused(b"\x1f\x8b\x08\0", "line 1", "compressed with gzip");
     let huge = vec![b'\n'; MAX_FILE_BYTES as usize + 1];
     check_refused(&huge, "size", "64 MiB");

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::Tokenizer;
+use super::{Method, Tokenizer};
 
 /// [`Tokenizer::fingerprint`] of the vocabulary of the mini model.
 pub const MINI_FINGERPRINT: &str =
@@ -14,7 +14,8 @@ pub const WORLD_FINGERPRINT: &str =
 impl Tokenizer {
     /// The SHA-256 of what every id stands for: of each id that has a token, in
     /// ascending order, the id and the token's length as 32 bits, little end first,
-    /// and the token's bytes. It does not depend on how the file was written.
+    /// and the token's bytes. Of a `tokenizer.json` also of where a text is cut and what is
+    /// merged. It does not depend on how the file was written.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         for (id, token) in self.tokens() {
@@ -22,20 +23,27 @@ impl Tokenizer {
             hash.update((token.len() as u32).to_le_bytes());
             hash.update(token);
         }
+        if let Method::Bpe(bpe) = &self.method {
+            bpe.hash_into(&mut hash);
+        }
         format!("{:x}", hash.finalize())
     }
 
-    /// The vocabulary in the official text format, which other programs read too.
+    /// The vocabulary as a file that other programs read too: in the official text
+    /// format, or the `tokenizer.json` that it is.
     pub fn to_text(&self) -> String {
+        if let Method::Bpe(bpe) = &self.method {
+            return bpe.source.clone();
+        }
         self.tokens()
             .map(|(id, token)| format!("{id} {} {}\n", literal(token), token.len()))
             .collect()
     }
 
-    /// Ids and bytes of all tokens, ascending.
+    /// Ids in the file and bytes of all tokens, ascending.
     fn tokens(&self) -> impl Iterator<Item = (u32, &[u8])> {
-        let ids = 0..self.vocab_size() as u32;
-        let tokens = ids.map(|id| (id, self.token_bytes(id)));
+        let ids = 0..self.spans.len() as u32;
+        let tokens = ids.map(|id| (id, self.bytes_in_file(id)));
         tokens.filter(|(_, token)| !token.is_empty())
     }
 }

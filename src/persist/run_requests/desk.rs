@@ -71,11 +71,19 @@ impl Desk {
         }
         let request = match request {
             Ok(request) if request.version == VERSION && is_request_name(&request.id) => request,
-            Ok(_) => return Taken::Ignored(format!("{REQUEST_FILE} is of another version")),
-            Err(error) => return Taken::Ignored(format!("{REQUEST_FILE} is no request, {error}")),
+            Ok(_) => {
+                return Taken::Ignored(tr!("{REQUEST_FILE} is of another version", REQUEST_FILE));
+            }
+            Err(error) => {
+                return Taken::Ignored(tr!(
+                    "{REQUEST_FILE} is no request, {error}",
+                    REQUEST_FILE,
+                    error
+                ));
+            }
         };
         if request.session != self.record.session {
-            let reason = format!("{REQUEST_FILE} was for an earlier process");
+            let reason = tr!("{REQUEST_FILE} was for an earlier process", REQUEST_FILE);
             return Taken::Ignored(reason);
         }
         self.open.push((request.id.clone(), request.request));

@@ -176,6 +176,12 @@ pub(super) const METHOD: &[Field] = &[
         .range(Range::above(0.0).up_to(MAX_ALPHA))
         .log_slider(1.0, 256.0)
         .hint("An adapter adds (α / rank) B A x. Twice the rank is usual for RWKV. Changing it is like changing the learning rate."),
+    Field::new("method.dropout", "Adapter dropout", |spec| {
+        slot(&mut lora(spec)?.dropout)
+    })
+    .range(Range::from(0.0).below(1.0))
+    .slider()
+    .hint("The share of what an adapter multiplies that is dropped in training, anew in every step; the rest is scaled up by as much. Nothing is dropped when the model is evaluated. 0.05 and 0.1 are usual values."),
     Field::new("method.learning_rate_lora", "LoRA learning rate", |spec| {
         slot(&mut lora(spec)?.learning_rate_lora)
     })

@@ -30,14 +30,14 @@ pub(super) const MODEL: &[Field] = &[
     Field::new("model.vocabulary", "Vocabulary", |spec| {
         choice(&mut spec.model.vocabulary)
     })
-    .hint("How text becomes tokens. Auto: World if the model has 65,536 tokens, mini if 4,096."),
+    .hint("How text becomes tokens. Auto: the tokenizer.json of a Gated DeltaNet, else World if the model has 65,536 tokens, mini if 4,096."),
     Field::new("model.vocabulary", "Vocabulary file", |spec| {
         match &mut spec.model.vocabulary {
             VocabularySource::Auto | VocabularySource::Mini | VocabularySource::World => None,
             VocabularySource::File(path) => slot(path),
         }
     })
-    .hint("A vocabulary in the official text format."),
+    .hint("A vocabulary in the official text format, or a tokenizer.json."),
     Field::new("model.precision", "Weight precision", |spec| {
         choice(&mut spec.model.precision)
     })

@@ -16,8 +16,10 @@ pub struct EveryHead {
     pub n_layer: usize,
     /// Heads of a layer.
     pub n_head: usize,
-    /// N.
+    /// N, value channels.
     pub head_size: usize,
+    /// K, key channels.
+    pub key_size: usize,
     /// The first state is that before the first token, the next one that after so many.
     pub stride: usize,
     /// S_t of all heads, [layer, head, value, key] row-major. bf16 has the range of f32.
@@ -36,7 +38,7 @@ impl EveryHead {
     /// [value, key] row-major.
     pub fn head(&self, n_tokens: usize, layer: usize, head: usize) -> Option<Vec<f32>> {
         let state = self.states.get(n_tokens / self.stride)?;
-        let n = self.head_size * self.head_size;
+        let n = self.head_size * self.key_size;
         let start = (layer * self.n_head + head) * n;
         let values = state.get(start..start + n)?;
         Some(values.iter().map(|x| x.to_f32()).collect())
@@ -54,8 +56,7 @@ impl HeadsRecorder {
     /// For a text of `n_tokens` within `n_bytes`; none where two states have no room.
     pub fn new(config: &ModelConfig, n_tokens: usize, n_bytes: usize) -> Option<Self> {
         let (n_layer, n_head) = (config.n_layer, config.n_head);
-        let n = config.head_size;
-        let of_state = n_layer * n_head * n * n * size_of::<bf16>();
+        let of_state = n_layer * config.n_state() * size_of::<bf16>();
         let n_kept = n_bytes / of_state;
         if n_kept < 2 {
             return None;
@@ -64,7 +65,8 @@ impl HeadsRecorder {
             heads: EveryHead {
                 n_layer,
                 n_head,
-                head_size: n,
+                head_size: config.head_size,
+                key_size: config.key_size(),
                 stride: n_tokens.div_ceil(n_kept - 1).max(1),
                 states: Vec::new(),
             },

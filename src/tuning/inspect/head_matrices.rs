@@ -1,11 +1,13 @@
-//! The matrices of one head that the user looks at.
+//! The matrices of one head, or of one adapter, that the user looks at.
 
 use super::trajectory::Place;
 use crate::error::{Error, Result};
+use crate::model::adapter::AdapterTarget;
+use crate::tuning::method::lora_values::LoraValues;
 use crate::tuning::method::projection_matrix::ProjectionMatrix;
 use crate::tuning::method::tuned::Tuned;
 
-/// A matrix of a head.
+/// A matrix of a head, or of the adapter beside a frozen matrix.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -19,6 +21,13 @@ pub enum MatrixKind {
     Lifted,
     /// R, [feature, feature].
     R,
+    /// A of an adapter, [rank, input].
+    A,
+    /// B of an adapter, [output, rank].
+    B,
+    /// (alpha / rank) B A of an adapter, [output, input]: what is added to the frozen
+    /// matrix.
+    Product,
 }
 
 /// A matrix with its rows below each other.
@@ -32,7 +41,28 @@ pub struct Matrix {
 
 impl MatrixKind {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [Self::S0, Self::Z, Self::Lifted, Self::R];
+    pub const ALL: [Self; 7] = [
+        Self::S0,
+        Self::Z,
+        Self::Lifted,
+        Self::R,
+        Self::A,
+        Self::B,
+        Self::Product,
+    ];
+    /// Those of heads.
+    pub const OF_HEADS: [Self; 4] = [Self::S0, Self::Z, Self::Lifted, Self::R];
+    /// Those of adapters.
+    pub const OF_ADAPTERS: [Self; 3] = [Self::A, Self::B, Self::Product];
+
+    /// Whether it is of an adapter; then [`Place::head`] is the number of the frozen
+    /// matrix in [`AdapterTarget::ALL`].
+    pub fn is_of_adapter(self) -> bool {
+        match self {
+            Self::S0 | Self::Z | Self::Lifted | Self::R => false,
+            Self::A | Self::B | Self::Product => true,
+        }
+    }
 
     /// The symbol, in letters that every system has.
     pub fn symbol(self) -> &'static str {
@@ -41,6 +71,9 @@ impl MatrixKind {
             Self::Z => "Z",
             Self::Lifted => "Q^T Z",
             Self::R => "R",
+            Self::A => "A",
+            Self::B => "B",
+            Self::Product => "B A",
         }
     }
 
@@ -51,6 +84,9 @@ impl MatrixKind {
             Self::Z => "Z",
             Self::Lifted => "QtZ",
             Self::R => "R",
+            Self::A => "A",
+            Self::B => "B",
+            Self::Product => "BA",
         }
     }
 
@@ -61,7 +97,19 @@ impl MatrixKind {
             Self::Z => [mark!("value channel"), mark!("feature")],
             Self::Lifted => [mark!("lifted channel"), mark!("feature")],
             Self::R => [mark!("feature"), mark!("feature")],
+            Self::A => [mark!("rank"), mark!("input")],
+            Self::B => [mark!("output"), mark!("rank")],
+            Self::Product => [mark!("output"), mark!("input")],
         }
+    }
+
+    /// Layers, and heads of each or matrices that can have an adapter.
+    pub fn places(self, tuned: &Tuned) -> [usize; 2] {
+        let across = match self.is_of_adapter() {
+            true => AdapterTarget::ALL.len(),
+            false => tuned.state.n_head,
+        };
+        [tuned.state.n_layer, across]
     }
 
     /// The matrix of a head; none where this state has none there.
@@ -69,16 +117,14 @@ impl MatrixKind {
     /// # Errors
     /// [`Error::Spec`] for a place that the model does not have.
     pub fn of(self, tuned: &Tuned, place: Place) -> Result<Option<Matrix>> {
-        let Tuned {
-            state,
-            lift,
-            lora: _,
-        } = tuned;
+        let Tuned { state, lift, lora } = tuned;
         let Place { layer, head } = place;
-        for (name, idx, n) in [
-            ("layer", layer, state.n_layer),
-            ("head", head, state.n_head),
-        ] {
+        let [n_layer, n_across] = self.places(tuned);
+        let across = match self.is_of_adapter() {
+            true => "matrix",
+            false => "head",
+        };
+        for (name, idx, n) in [("layer", layer, n_layer), (across, head, n_across)] {
             if idx >= n {
                 let reason = tr!("must be 0 to {}, is {idx}", n.saturating_sub(1), idx);
                 return Err(Error::spec(name, reason));
@@ -88,9 +134,12 @@ impl MatrixKind {
             values: values.to_vec(),
             columns,
         };
+        if self.is_of_adapter() {
+            return Ok(lora.as_ref().and_then(|lora| self.of_adapter(lora, place)));
+        }
         if self == Self::S0 {
             let values = state.head(layer, head);
-            return Ok(values.map(|values| matrix(values, state.head_size)));
+            return Ok(values.map(|values| matrix(values, state.key_size)));
         }
         let Some(lift) = lift else { return Ok(None) };
         let Some(idx) = lift.layers.iter().position(|of| *of == layer) else {
@@ -98,7 +147,7 @@ impl MatrixKind {
         };
         let m = lift.upscaled_size;
         Ok(match self {
-            Self::S0 => None,
+            Self::S0 | Self::A | Self::B | Self::Product => None,
             Self::Z => lift.head_weights(idx, head).map(|z| matrix(z, m)),
             Self::R => lift.head_decorrelation(idx, head).map(|r| matrix(r, m)),
             Self::Lifted => match lift.head_weights(idx, head) {
@@ -106,6 +155,23 @@ impl MatrixKind {
                 None => None,
             },
         })
+    }
+}
+
+impl MatrixKind {
+    /// That of one adapter; none where there is no adapter, or it is of a head.
+    fn of_adapter(self, lora: &LoraValues, place: Place) -> Option<Matrix> {
+        let target = *AdapterTarget::ALL.get(place.head)?;
+        let idx = lora.layers.iter().position(|of| *of == place.layer)?;
+        let [a, b] = lora.factors_of(idx, target)?;
+        let n_in = a.len() / lora.rank;
+        let (values, columns) = match self {
+            Self::S0 | Self::Z | Self::Lifted | Self::R => return None,
+            Self::A => (a.to_vec(), n_in),
+            Self::B => (b.to_vec(), lora.rank),
+            Self::Product => (lora.product(idx, target)?, n_in),
+        };
+        Some(Matrix { values, columns })
     }
 }
 
@@ -143,6 +209,7 @@ impl Matrix {
 mod tests {
     use super::*;
     use crate::tuning::inspect::matrix_statistics::MatrixStatistics;
+    use crate::tuning::method::lora_values::LoraFactors;
     use crate::tuning::method::tuned::LiftValues;
     use crate::tuning::spec::LiftKind;
     use crate::tuning::states::state_file::TunedState;
@@ -156,6 +223,7 @@ mod tests {
                 n_layer: 2,
                 n_head: h,
                 head_size: n,
+                key_size: n,
                 layers: vec![numbers(8, 0.0), numbers(8, 100.0)],
                 shifts: None,
             },
@@ -196,6 +264,49 @@ mod tests {
         assert_eq!(of(MatrixKind::Z, &own, 0, 1), None);
         let error = MatrixKind::R.of(&own, place(1, 2)).unwrap_err().to_string();
         assert_eq!(error, "head: must be 0 to 1, is 2");
+    }
+
+    #[test]
+    fn the_matrices_of_an_adapter_are_found_by_layer_and_name() {
+        let mut own = tuned(false);
+        own.lora = Some(LoraValues {
+            layers: vec![1],
+            rank: 2,
+            alpha: 4.0,
+            factors: vec![LoraFactors {
+                target: AdapterTarget::FfnKey,
+                n_out: 3,
+                n_in: 2,
+                a: vec![1.0, 2.0, 3.0, 4.0],
+                b: vec![1.0, 0.0, 0.0, 1.0, -1.0, 2.0],
+            }],
+        });
+        let of = |kind: MatrixKind, layer, target: AdapterTarget| {
+            let head = target as usize;
+            kind.of(&own, Place { layer, head }).unwrap()
+        };
+        let key = AdapterTarget::FfnKey;
+        let sizes = MatrixKind::OF_ADAPTERS.map(|kind| {
+            let matrix = of(kind, 1, key).unwrap();
+            [matrix.rows(), matrix.columns]
+        });
+        assert_eq!(sizes, [[2, 2], [3, 2], [3, 2]]);
+        // Rows of B times A, times alpha / rank = 2.
+        let product = of(MatrixKind::Product, 1, key).unwrap();
+        assert_eq!(product.values, [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]);
+        // Neither layer 0 nor another matrix has one, and a head is no adapter.
+        assert_eq!(of(MatrixKind::A, 0, key), None);
+        assert_eq!(of(MatrixKind::A, 1, AdapterTarget::FfnValue), None);
+        assert_eq!(MatrixKind::A.places(&own), [2, 6]);
+        assert_eq!(MatrixKind::S0.places(&own), [2, 2]);
+        let error = MatrixKind::B.of(&own, Place { layer: 1, head: 6 });
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "matrix: must be 0 to 5, is 6"
+        );
+        // A run without adapters has none.
+        let place = Place { layer: 1, head: 0 };
+        assert_eq!(MatrixKind::Product.of(&tuned(false), place).unwrap(), None);
     }
 
     #[test]

@@ -40,13 +40,18 @@ pub struct Histogram {
 impl MatrixStatistics {
     /// Of a row-major matrix.
     pub fn of(matrix: &[f32], columns: usize) -> Self {
+        Self::with(matrix, singular_values(matrix, columns).unwrap_or_default())
+    }
+
+    /// Of a row-major matrix whose singular values are known, the largest first, at
+    /// least those that are not zero; none where a number is not finite.
+    pub fn with(matrix: &[f32], singular_values: Vec<f64>) -> Self {
         let finite = || matrix.iter().copied().filter(|x| x.is_finite());
         let n = finite().count();
         let sum: f64 = finite().map(f64::from).sum();
         let mean = if n > 0 { sum / n as f64 } else { 0.0 };
         let spread: f64 = finite().map(|x| (f64::from(x) - mean).powi(2)).sum();
         let max_abs = finite().fold(0.0, |most: f32, x| most.max(x.abs()));
-        let singular_values = singular_values(matrix, columns).unwrap_or_default();
         Self {
             norm: finite().map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt(),
             max_abs,

@@ -22,9 +22,9 @@ pub fn layer_statistics(state: &TunedState) -> Vec<LayerStatistics> {
     let of_layer = |values: &Vec<f32>| {
         let n_values = values.len() as f64;
         let square = |x: &f32| f64::from(*x).powi(2);
-        let heads = values.chunks_exact(state.head_size * state.head_size);
+        let heads = values.chunks_exact(state.n_per_head());
         let ranks: Vec<f64> = heads
-            .map(|head| effective_rank(head, state.head_size))
+            .map(|head| effective_rank(head, state.key_size))
             .collect();
         LayerStatistics {
             norm: values.iter().map(square).sum::<f64>().sqrt(),
@@ -36,7 +36,7 @@ pub fn layer_statistics(state: &TunedState) -> Vec<LayerStatistics> {
     state.layers.iter().map(of_layer).collect()
 }
 
-/// The participation ratio of a matrix [n, n], row-major. No singular value is
+/// The participation ratio of a matrix of `n` columns, row-major. No singular value is
 /// needed: the sums of their squares and fourth powers are traces.
 fn effective_rank(matrix: &[f32], n: usize) -> f64 {
     let mut gram = vec![0.0_f64; n * n];
@@ -65,6 +65,7 @@ mod tests {
             n_layer: 1,
             n_head: 1,
             head_size: 2,
+            key_size: 2,
             layers: vec![matrix.to_vec()],
             shifts: None,
         };

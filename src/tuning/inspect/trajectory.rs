@@ -22,8 +22,10 @@ pub struct Trajectory {
     pub layer: usize,
     /// The head.
     pub head: usize,
-    /// N.
+    /// N, value channels.
     pub head_size: usize,
+    /// K, key channels.
+    pub key_size: usize,
     /// The text's, behind token 0 where the text begins with that.
     pub tokens: Vec<u32>,
     /// S_t, [value, key] row-major; the first is S_0.
@@ -136,6 +138,7 @@ impl Trajectory {
             layer,
             head,
             head_size: config.head_size,
+            key_size: config.key_size(),
             tokens,
             lifted: lift.and_then(|lift| recorder.lifted(lift)),
             heads: recorder.heads.map(HeadsRecorder::done),

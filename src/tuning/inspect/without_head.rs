@@ -9,7 +9,7 @@ impl Tuned {
     #[must_use]
     pub fn without_head(mut self, place: Place) -> Self {
         let Place { layer, head } = place;
-        let n = self.state.head_size * self.state.head_size;
+        let n = self.state.n_per_head();
         if let Some(values) = self.state.layers.get_mut(layer) {
             zero(values, head, n);
         }
@@ -49,6 +49,7 @@ mod tests {
                 n_layer: l,
                 n_head: h,
                 head_size: n,
+                key_size: n,
                 layers: vec![ones(h * n * n), ones(h * n * n)],
                 shifts: None,
             },

@@ -6,6 +6,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use super::lora_values::{LoraFactors, LoraValues, scale};
 use crate::error::{Error, Result};
 use crate::kernels::device::read_back::read_f32;
+use crate::kernels::dropout::Dropout;
 use crate::model::ModelConfig;
 use crate::model::adapter::{Adapter, AdapterTarget, LayerAdapterGradients, LayerAdapters};
 use crate::random::SplitMix64;
@@ -14,6 +15,8 @@ use crate::tuning::train::parameter::{MomentValues, Parameter, Proposal};
 
 /// Keeps the stream of A apart from the others of a seed.
 const STREAM: u64 = 0x4C6F_5241;
+/// The same of the masks of dropout.
+const DROPOUT_STREAM: u64 = 0x4472_6F70;
 
 /// The adapters of a run.
 #[derive(Debug)]
@@ -21,6 +24,10 @@ pub(crate) struct Lora {
     layers: Vec<usize>,
     rank: usize,
     alpha: f64,
+    /// The share of what they multiply that is dropped in training.
+    dropout: f64,
+    /// What the masks of the run follow from.
+    seed: u64,
     learning_rate: f64,
     /// The peak rate of S_0, whose schedule the adapters follow.
     state_rate: f64,
@@ -99,7 +106,7 @@ impl Lora {
     /// A by Kaiming's uniform distribution, B = 0.
     ///
     /// # Errors
-    /// [`Error::Spec`] where no matrix is chosen, or the rank is 0.
+    /// [`Error::Spec`] where no matrix is chosen, the rank is 0, or all would be dropped.
     pub fn new(
         spec: &LoraSpec,
         training: &TrainingSpec,
@@ -114,6 +121,10 @@ impl Lora {
         }
         if spec.rank == 0 {
             return Err(Error::spec("method.rank", tr!("must be at least 1, is 0")));
+        }
+        if !(0.0..1.0).contains(&spec.dropout) {
+            let reason = tr!("must be 0 to below 1, is {}", spec.dropout);
+            return Err(Error::spec("method.dropout", reason));
         }
         let n_layer = layers.len();
         let factors = targets.into_iter().map(|target| {
@@ -132,6 +143,8 @@ impl Lora {
         Ok(Self {
             rank: spec.rank,
             alpha: spec.alpha,
+            dropout: spec.dropout,
+            seed: SplitMix64::mix(training.seed, DROPOUT_STREAM),
             learning_rate: spec.learning_rate_lora,
             state_rate: training.learning_rate,
             factors: factors.collect(),
@@ -159,6 +172,30 @@ impl Lora {
             }));
         }
         all
+    }
+
+    /// Whether some of what they multiply is dropped in training.
+    pub fn drops(&self) -> bool {
+        self.dropout > 0.0
+    }
+
+    /// The same for the step after `step_idx` steps, with what is dropped in it; the first
+    /// text is number `first_text` of the step.
+    pub fn thinned_adapters(
+        &self,
+        n_layer: usize,
+        step_idx: usize,
+        first_text: usize,
+    ) -> Vec<Option<LayerAdapters>> {
+        let all = self.adapters(n_layer);
+        let of_step = SplitMix64::mix(self.seed, step_idx as u64);
+        let thinned = all.into_iter().enumerate().map(|(layer, adapters)| {
+            // The upper half; a mask has a key of 32 bits.
+            let key = (SplitMix64::mix(of_step, layer as u64) >> 32) as u32;
+            let dropout = Dropout::new(self.dropout as f32, key, first_text);
+            Some(adapters?.dropping(dropout))
+        });
+        thinned.collect()
     }
 
     /// Numbers that are trained.

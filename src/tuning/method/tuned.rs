@@ -242,9 +242,10 @@ pub(crate) fn shift_tensors(state: &TunedState, device: &Device) -> Vec<Tensor<2
         .collect()
 }
 
-/// A state as tensors, [1, H, N, N] a layer.
+/// A state as tensors, [1, H, N, K] a layer.
 pub(crate) fn state_tensors(state: &TunedState, device: &Device) -> Vec<Tensor<4>> {
-    let shape = [1, state.n_head, state.head_size, state.head_size];
+    let [h, n, k] = state.shape();
+    let shape = [1, h, n, k];
     let layers = state.layers.iter();
     layers
         .map(|values| Tensor::from_data(TensorData::new(values.clone(), shape), device))

@@ -6,7 +6,6 @@ mod adapters;
 use std::fmt;
 
 use crate::kernels::lifted::checkpoint_interval;
-use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
 use crate::model::{Architecture, ModelConfig, Precision, positions_of_a_part};
 use crate::tuning::spec::{LiftKind, Method};
 
@@ -81,7 +80,7 @@ impl StepShape {
     /// Numbers that one text hands from a window to the next.
     fn carried_values(&self, config: &ModelConfig) -> u64 {
         let beside: usize = config.shift_sizes().iter().sum();
-        let of_state = config.head_channels() * config.head_size + beside;
+        let of_state = config.n_state() + beside;
         let of_branch = self.branch.map_or(0, |branch| {
             let m = branch.upscaled_size;
             match branch.kind {
@@ -207,7 +206,7 @@ impl MemoryEstimate {
             n => (n + 1) as u64 * shape.batch as u64 * shape.carried_values(config),
         };
         let shape = &shape.at_once();
-        let per_layer = (config.n_head * config.head_size * config.head_size) as u64;
+        let per_layer = config.n_state() as u64;
         let tokens = (shape.batch * shape.tokens) as u64;
         let stream = tokens * config.n_embd as u64;
         let above = config.n_layer.saturating_sub(shape.first_layer + 1) as u64;
@@ -243,8 +242,8 @@ impl MemoryEstimate {
         let layer = match config.architecture {
             Architecture::Rwkv7 => stream * 16 + 2 * tokens * config.n_ffn as u64,
             Architecture::GatedDeltaNet => {
-                let wide = 8 * convolved_channels(config) + 4 * config.n_ffn;
-                stream * 16 + tokens * wide as u64
+                let wide = 8 * config.convolved_channels() + 4 * config.n_ffn;
+                stream * 16 + tokens * wide as u64 + block_values(config, shape)
             }
         };
         let layer = layer
@@ -312,7 +311,7 @@ impl fmt::Display for MemoryEstimate {
 /// every chunk, the logits of a part, or the largest of a branch.
 fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
     let tokens = shape.batch * shape.tokens;
-    let chunks = shape.batch * shape.tokens.div_ceil(CHECKPOINT_INTERVAL);
+    let chunks = n_chunks(config, shape);
     let counted = shape.counted.min(positions_of_a_part(config.vocab_size));
     let of_branch = shape
         .branch
@@ -323,8 +322,9 @@ fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
     });
     let all = [
         tokens * config.n_ffn,
-        chunks * config.head_channels() * config.head_size,
-        tokens * convolved_channels(config),
+        chunks * config.n_state(),
+        tokens * config.convolved_channels(),
+        tokens * packed_values(config),
         counted * config.vocab_size,
         of_branch,
         of_adapters,
@@ -332,23 +332,48 @@ fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
     all.into_iter().max().unwrap_or(0) as u64
 }
 
-/// Channels of the convolutions in front of the recurrence, where there are some.
-fn convolved_channels(config: &ModelConfig) -> usize {
-    match config.architecture {
-        Architecture::Rwkv7 => 0,
-        Architecture::GatedDeltaNet => 3 * config.head_channels(),
+/// States that the model's own recurrence keeps of a head, of all texts.
+fn n_chunks(config: &ModelConfig, shape: &StepShape) -> usize {
+    let interval = config.blocks().checkpoint_interval(config.key_size());
+    shape.batch * shape.tokens.div_ceil(interval)
+}
+
+/// Numbers that the recurrence needs besides where it takes heads in blocks: the keys of
+/// every block, which are five, and their gradients; where blocks are not square, also
+/// the states of a chunk that are made anew.
+fn block_values(config: &ModelConfig, shape: &StepShape) -> u64 {
+    let blocks = config.blocks();
+    if blocks.n == 1 && blocks.is_square {
+        return 0;
+    }
+    let interval = blocks.checkpoint_interval(config.key_size());
+    let of_chunk = match blocks.is_square {
+        true => 0,
+        false => interval * MAX_SCRATCH_ROWS,
+    };
+    let of_text = 10 * shape.tokens + of_chunk;
+    (shape.batch * of_text * config.operator_key_channels()) as u64
+}
+
+/// Numbers of a token in the gradients of what the recurrence reads, where they are
+/// packed into one tensor.
+fn packed_values(config: &ModelConfig) -> usize {
+    match config.blocks().is_square {
+        true => 0,
+        false => 5 * config.operator_key_channels() + config.head_channels(),
     }
 }
 
-/// Numbers that the first tuned layer keeps: the six inputs of the operator, its
-/// output, the gate, and those of channel mixing or SwiGLU.
+/// Numbers that the first tuned layer keeps: the six inputs of the operator, five of
+/// them on the side of the keys, its output, the gate, and those of channel mixing or SwiGLU.
 fn first_layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
     let tokens = (shape.batch * shape.tokens) as u64;
     let inner = match config.architecture {
         Architecture::Rwkv7 => config.n_ffn,
         Architecture::GatedDeltaNet => 2 * config.n_ffn,
     };
-    tokens * (8 * config.head_channels() + config.n_embd + inner) as u64
+    let keys = 5 * config.n_head * config.key_size();
+    tokens * (keys + 3 * config.head_channels() + config.n_embd + inner) as u64
 }
 
 /// Numbers that a layer above it keeps: also the stream in front, the five
@@ -357,8 +382,7 @@ fn first_layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
 /// head. Where another recurrence stands in its place, the operator keeps nothing.
 fn layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
     let tokens = shape.batch * shape.tokens;
-    let chunks = shape.batch * shape.tokens.div_ceil(CHECKPOINT_INTERVAL);
-    let states = chunks * config.head_channels() * config.head_size;
+    let states = n_chunks(config, shape) * config.n_state();
     let of_operator = match BranchShape::replaces(shape) {
         true => 0,
         false => tokens * config.head_channels() + states,
@@ -366,7 +390,7 @@ fn layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
     let (wide, once) = match config.architecture {
         Architecture::Rwkv7 => (6 * config.n_embd + config.decay_rank + config.gate_rank, 0),
         Architecture::GatedDeltaNet => (
-            config.n_embd + 2 * convolved_channels(config) + 2 * config.n_head,
+            config.n_embd + 2 * config.convolved_channels() + 2 * config.n_head,
             config.shift_sizes()[0],
         ),
     };

@@ -7,7 +7,7 @@ use crate::model::ModelConfig;
 use crate::model::adapter::AdapterTarget;
 
 /// LoRA (arXiv 2106.09685): beside chosen frozen matrices a product of two thin ones,
-/// `W x + (alpha / rank) B A x`, alone or together with S_0. A starts as Kaiming's
+/// `W x + (alpha / rank) B A dropout(x)`, alone or together with S_0. A starts as Kaiming's
 /// uniform distribution with the slope sqrt 5, B as zero, so that step 0 is the
 /// untuned model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct LoraSpec {
     pub rank: usize,
     /// The product is taken times this over the rank.
     pub alpha: f64,
+    /// The share of what an adapter multiplies that is dropped in training, from 0 to
+    /// below 1.
+    pub dropout: f64,
     /// The matrices that have an adapter.
     pub targets: LoraTargets,
     /// Peak learning rate of A and B.
@@ -88,6 +91,7 @@ impl Default for LoraSpec {
             tune_s0: false,
             rank: 16,
             alpha: 32.0,
+            dropout: 0.0,
             targets: LoraTargets::default(),
             learning_rate_lora: 0.003,
         }

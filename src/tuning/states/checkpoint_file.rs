@@ -60,6 +60,9 @@ struct Header {
     n_layer: usize,
     n_head: usize,
     head_size: usize,
+    /// Where it is another than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_size: Option<usize>,
     has_best: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lift: Option<LiftHeader>,
@@ -85,6 +88,7 @@ pub fn write_checkpoint(path: impl AsRef<Path>, checkpoint: &TrainerCheckpoint) 
         n_layer: state.n_layer,
         n_head: state.n_head,
         head_size: state.head_size,
+        key_size: state.other_key_size(),
         has_best: checkpoint.best.is_some(),
         lift: checkpoint.tuned.lift.as_ref().map(LiftHeader::new),
         lora: checkpoint.tuned.lora.as_ref().map(LoraHeader::new),
@@ -202,7 +206,8 @@ fn read_state(
     [prefix, shift]: [&str; 2],
     values: &dyn Fn(&str) -> Result<Vec<f32>>,
 ) -> Result<TunedState> {
-    let n_values = [header.n_head, header.head_size, header.head_size]
+    let key_size = header.key_size.unwrap_or(header.head_size);
+    let n_values = [header.n_head, header.head_size, key_size]
         .iter()
         .try_fold(1_usize, |product, n| product.checked_mul(*n));
     let mut layers = Vec::new();
@@ -222,6 +227,7 @@ fn read_state(
         n_layer: header.n_layer,
         n_head: header.n_head,
         head_size: header.head_size,
+        key_size,
         layers,
         shifts: None,
     };
@@ -240,7 +246,7 @@ fn tensors(checkpoint: &TrainerCheckpoint) -> Vec<NamedValues<'_>> {
         let Some(Tuned { state, lift, lora }) = tuned else {
             continue;
         };
-        let shape = vec![state.n_head, state.head_size, state.head_size];
+        let shape = state.shape().to_vec();
         for (layer, values) in state.layers.iter().enumerate() {
             tensors.push((
                 format!("{prefix}.{layer}"),
@@ -285,6 +291,7 @@ mod tests {
             n_layer: 2,
             n_head: 1,
             head_size: 2,
+            key_size: 2,
             layers: vec![vec![offset, 1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0, 7.5]],
             shifts: None,
         };

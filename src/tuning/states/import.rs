@@ -14,7 +14,7 @@ use super::lift_bundle::is_bundle;
 use super::state_file::sidecar::read_sidecar;
 use super::state_file::{
     Convention, Metadata, Orientation, TunedState, check_fits, declared_orientation, left_out,
-    locate_state, read_raw, state_as_stored,
+    locate_state, order_by_shape, read_raw, state_as_stored,
 };
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Checkpoint;
@@ -106,7 +106,14 @@ impl StoredState {
         let declared = declared_orientation(&file, told)?;
         let (as_stored, mut metadata) = state_as_stored(&file)?;
         metadata.architecture = model.architecture;
-        check_fits(&as_stored, model).map_err(|error| error.at_file(path))?;
+        // Sizes that differ say the order; where it is declared, they must fit so.
+        let by_shape = order_by_shape(&as_stored, model);
+        let declared = declared.or(by_shape);
+        let as_declared = match declared {
+            Some(orientation) => &oriented(&as_stored, orientation),
+            None => &as_stored,
+        };
+        check_fits(as_declared, model).map_err(|error| error.at_file(path))?;
         Ok(Self {
             as_stored,
             declared,
@@ -119,10 +126,7 @@ impl StoredState {
 
     /// The state, its last two axes being `orientation`.
     pub fn oriented(&self, orientation: Orientation) -> TunedState {
-        match orientation {
-            Orientation::ValueKey => self.as_stored.clone(),
-            Orientation::KeyValue => self.as_stored.transposed(),
-        }
+        oriented(&self.as_stored, orientation)
     }
 
     /// Which way round the state is taken where texts say this.
@@ -136,6 +140,14 @@ impl StoredState {
             (None, None, Some(found)) => Decision::ByTexts(found),
             (None, None, None) => Decision::Unknown,
         }
+    }
+}
+
+/// A state that is stored this way round, as Gosling holds it.
+fn oriented(as_stored: &TunedState, orientation: Orientation) -> TunedState {
+    match orientation {
+        Orientation::ValueKey => as_stored.clone(),
+        Orientation::KeyValue => as_stored.transposed(),
     }
 }
 

@@ -28,7 +28,8 @@ use super::lora_file::{LoraHeader, lora_tensors};
 use super::shift_file::{read_shifts_into, shift_values};
 use super::snapshot_file::{is_snapshot, snapshot_in};
 use super::state_file::{
-    Convention, ExportReport, Metadata, Orientation, TunedState, declared_orientation, state_in,
+    Convention, ExportReport, Metadata, Orientation, TunedState, declared_orientation,
+    order_by_shape, state_as_stored, state_in,
 };
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
@@ -72,6 +73,9 @@ struct Header {
     n_layer: usize,
     n_head: usize,
     head_size: usize,
+    /// Where it is another than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_size: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lift: Option<LiftHeader>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +109,7 @@ pub fn write_bundle(
         n_layer: state.n_layer,
         n_head: state.n_head,
         head_size: state.head_size,
+        key_size: state.other_key_size(),
         lift: lift.as_ref().map(LiftHeader::new),
         lora: lora.as_ref().map(LoraHeader::new),
         has_shifts: state.shifts.is_some(),
@@ -167,7 +172,8 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
         let missing = || Error::input(path, name, tr!("is missing; the file is damaged"));
         Ok(file.tensor(name).ok_or_else(missing)?.to_f32())
     };
-    let n_values = [header.n_head, header.head_size, header.head_size];
+    let key_size = header.key_size.unwrap_or(header.head_size);
+    let n_values = [header.n_head, header.head_size, key_size];
     let n_values = n_values
         .iter()
         .try_fold(1_usize, |product, n| product.checked_mul(*n));
@@ -187,6 +193,7 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
         n_layer: header.n_layer,
         n_head: header.n_head,
         head_size: header.head_size,
+        key_size,
         layers,
         shifts: None,
     };
@@ -227,7 +234,13 @@ pub fn read_tuned_for(
         None => told,
         Some(convention) => {
             let said = declared_orientation(&file, told)?;
-            Some(said.unwrap_or(convention.orientation))
+            let is_state =
+                model.head_size != model.key_size() && !is_snapshot(&file) && !is_bundle(&file);
+            let by_shape = match (said, is_state) {
+                (None, true) => order_by_shape(&state_as_stored(&file)?.0, model),
+                _ => None,
+            };
+            Some(said.or(by_shape).unwrap_or(convention.orientation))
         }
     };
     tuned_in(&file, orientation)
@@ -332,7 +345,7 @@ fn beside(tuned: &Tuned) -> Vec<NamedValues<'_>> {
 
 fn tensors(tuned: &Tuned) -> Vec<NamedValues<'_>> {
     let state = &tuned.state;
-    let shape = vec![state.n_head, state.head_size, state.head_size];
+    let shape = state.shape().to_vec();
     let layers = state.layers.iter().enumerate();
     let mut tensors: Vec<NamedValues<'_>> = layers
         .map(|(layer, values)| {
@@ -359,6 +372,7 @@ mod tests {
                 n_layer: 2,
                 n_head: 1,
                 head_size: 2,
+                key_size: 2,
                 layers: vec![numbers(4, 0.5), numbers(4, -1.0)],
                 shifts: None,
             },

@@ -23,7 +23,7 @@ use crate::format::json_words;
 use crate::model::adapter::AdapterTarget;
 use crate::model::checkpoint::torch_writer::{PthTensor, write_archive};
 use crate::model::checkpoint::{Checkpoint, TensorDType};
-use crate::model::official_file::{OfficialFormat, OfficialReport, write_changed};
+use crate::model::official_file::{OfficialFormat, OfficialReport, Tell, write_changed};
 use crate::tuning::method::lora_values::{LoraFactors, LoraValues};
 
 /// The tensors of PEFT's folder.
@@ -255,17 +255,18 @@ pub fn read_peft(folder: &Path) -> Result<LoraValues> {
 
 /// Writes the model of `checkpoint` with the adapters merged into it, in the official
 /// names, and reads it back. `narrow` is the type of all elements; else every tensor
-/// keeps its own, to which the sums are rounded.
+/// keeps its own, to which the sums are rounded. `tell` hears how far it is.
 ///
 /// # Errors
 /// [`Error::Spec`] for adapters of another model, and as
-/// [`crate::model::official_file::write_official`].
+/// [`write_changed`].
 pub fn write_merged(
     checkpoint: &Checkpoint,
     lora: &LoraValues,
     path: &Path,
     narrow: Option<TensorDType>,
     overwrite: bool,
+    tell: &mut Tell<'_>,
 ) -> Result<OfficialReport> {
     check_free(path, overwrite)?;
     lora.check_fits(&crate::model::ModelConfig::from_checkpoint(checkpoint)?)?;
@@ -282,7 +283,7 @@ pub fn write_merged(
         let idx = lora.layers.iter().position(|of| *of == layer)?;
         lora.product(idx, target)
     };
-    write_changed(checkpoint, path, format, narrow, &added)
+    write_changed(checkpoint, path, format, narrow, &added, tell)
 }
 
 /// The adapters in a file; `place` says which layer and matrix a name stands for, and

@@ -202,16 +202,17 @@ fn add(sum: &mut TunedState, other: &TunedState) {
 }
 
 fn check_alike(first: &Path, a: &TunedState, file: &Path, b: &TunedState) -> Result<()> {
-    let sizes = |of: &TunedState| (of.n_layer, of.n_head, of.head_size);
+    let sizes = |of: &TunedState| (of.n_layer, of.shape());
     if sizes(a) == sizes(b) {
         return Ok(());
     }
     let words = |of: &TunedState| {
         tr!(
-            "{} layers of {} heads of {}",
+            "{} layers of {} heads of {}x{}",
             of.n_layer,
             of.n_head,
-            of.head_size
+            of.head_size,
+            of.key_size
         )
     };
     let reason = tr!(
@@ -287,6 +288,7 @@ mod tests {
             n_layer: 2,
             n_head: 1,
             head_size: 2,
+            key_size: 2,
             layers: (0..2).map(layer).collect(),
             shifts: None,
         }
@@ -386,6 +388,6 @@ mod tests {
                 .to_string()
         };
         assert!(with("b.safetensors").contains("was tuned for other weights"));
-        assert!(with("c.pth").contains("has 1 layers of 1 heads of 2, and"));
+        assert!(with("c.pth").contains("has 1 layers of 1 heads of 2x2, and"));
     }
 }

@@ -50,6 +50,9 @@ struct Header {
     n_layer: usize,
     n_head: usize,
     head_size: usize,
+    /// Where it is another than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_size: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lift: Option<LiftHeader>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,6 +92,7 @@ pub fn write_snapshot_of(
         n_layer: state.n_layer,
         n_head: state.n_head,
         head_size: state.head_size,
+        key_size: state.other_key_size(),
         lift: tuned.lift.as_ref().map(LiftHeader::new),
         lora: tuned.lora.as_ref().map(LoraHeader::new),
         has_shifts: state.shifts.is_some(),
@@ -133,7 +137,7 @@ fn bytes(values: &[f32], dtype: Dtype) -> Vec<u8> {
 
 fn tensors(tuned: &Tuned) -> Vec<NamedValues<'_>> {
     let state = &tuned.state;
-    let shape = vec![state.n_head, state.head_size, state.head_size];
+    let shape = state.shape().to_vec();
     let layers = state.layers.iter().enumerate();
     let mut tensors: Vec<NamedValues<'_>> = layers
         .map(|(layer, values)| (format!("state.{layer}"), shape.clone(), values.as_slice()))
@@ -180,7 +184,8 @@ pub fn snapshot_in(file: &Checkpoint) -> Result<Snapshot> {
         let missing = || Error::input(path, name, tr!("is missing; the file is damaged"));
         Ok(file.tensor(name).ok_or_else(missing)?.to_f32())
     };
-    let sizes = [header.n_head, header.head_size, header.head_size];
+    let key_size = header.key_size.unwrap_or(header.head_size);
+    let sizes = [header.n_head, header.head_size, key_size];
     let n_values = sizes.iter().try_fold(1_usize, |n, of| n.checked_mul(*of));
     let of_layer = |layer: usize| {
         let name = format!("state.{layer}");
@@ -197,6 +202,7 @@ pub fn snapshot_in(file: &Checkpoint) -> Result<Snapshot> {
         n_layer: header.n_layer,
         n_head: header.n_head,
         head_size: header.head_size,
+        key_size,
         layers,
         shifts: None,
     };
@@ -226,6 +232,7 @@ mod tests {
                     n_layer: 2,
                     n_head: 1,
                     head_size: 2,
+                    key_size: 2,
                     layers: vec![numbers(4), vec![0.5, largest, -0.25, 0.0]],
                     shifts: None,
                 },

@@ -15,12 +15,12 @@ use crate::tuning::spec::StartState;
 impl TunedState {
     /// The state of the untuned model.
     pub fn zero(model: &ModelConfig) -> Self {
-        let n_values = model.n_head * model.head_size * model.head_size;
         Self {
             n_layer: model.n_layer,
             n_head: model.n_head,
             head_size: model.head_size,
-            layers: vec![vec![0.0; n_values]; model.n_layer],
+            key_size: model.key_size(),
+            layers: vec![vec![0.0; model.n_state()]; model.n_layer],
             shifts: None,
         }
     }

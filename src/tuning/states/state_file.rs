@@ -36,6 +36,8 @@ mod export_others;
 #[cfg(test)]
 mod foreign_tests;
 mod metadata;
+#[cfg(test)]
+mod oblong_tests;
 mod orientation;
 mod pth_dtype;
 mod python_snippet;
@@ -68,10 +70,12 @@ pub struct TunedState {
     pub n_layer: usize,
     /// H.
     pub n_head: usize,
-    /// N.
+    /// N, value channels of a head.
     pub head_size: usize,
+    /// K, key channels of a head; N in RWKV-7.
+    pub key_size: usize,
     /// For each layer the matrices of its heads, [n_head, value, key]
-    /// row-major: `n_head * head_size * head_size` numbers.
+    /// row-major: `n_head * head_size * key_size` numbers.
     pub layers: Vec<Vec<f32>>,
     /// The token shifts, where they are not zero: for each layer what the last input of
     /// time mixing is before a text and then that of channel mixing, [2, C] row-major
@@ -92,13 +96,28 @@ mod keys {
 impl TunedState {
     /// S_0 of a head, [value, key] row-major.
     pub fn head(&self, layer: usize, head: usize) -> Option<&[f32]> {
-        let n_values = self.head_size * self.head_size;
+        let n_values = self.n_per_head();
         self.layers.get(layer)?.chunks_exact(n_values).nth(head)
     }
 
-    /// Numbers in one layer: `n_head * head_size * head_size`.
+    /// The shape of a layer: heads, value channels, key channels.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.n_head, self.head_size, self.key_size]
+    }
+
+    /// K where it is another than N, for files that name one size of a square.
+    pub(in crate::tuning) fn other_key_size(&self) -> Option<usize> {
+        (self.key_size != self.head_size).then_some(self.key_size)
+    }
+
+    /// Numbers of a head: `head_size * key_size`.
+    pub fn n_per_head(&self) -> usize {
+        self.head_size * self.key_size
+    }
+
+    /// Numbers in one layer: `n_head * head_size * key_size`.
     pub fn n_per_layer(&self) -> usize {
-        self.n_head * self.head_size * self.head_size
+        self.n_head * self.n_per_head()
     }
 
     /// Numbers of the token shifts in one layer: 2 C.
@@ -118,9 +137,11 @@ impl TunedState {
         let layers = self.layers.iter();
         Self {
             layers: layers
-                .map(|layer| transposed(layer, self.head_size))
+                .map(|layer| transposed(layer, [self.head_size, self.key_size]))
                 .collect(),
             shifts: self.shifts.clone(),
+            head_size: self.key_size,
+            key_size: self.head_size,
             ..*self
         }
     }
@@ -188,10 +209,9 @@ pub fn state_in(
 ) -> Result<(TunedState, Metadata)> {
     let orientation = stored_orientation(checkpoint, orientation)?;
     let (mut state, metadata) = state_as_stored(checkpoint)?;
+    // As it is stored, its rows are what the file has first.
     if orientation == Orientation::KeyValue {
-        for values in &mut state.layers {
-            *values = transposed(values, state.head_size);
-        }
+        state = state.transposed();
     }
     Ok((state, metadata))
 }
@@ -228,17 +248,18 @@ pub fn state_as_stored(checkpoint: &Checkpoint) -> Result<(TunedState, Metadata)
 /// # Errors
 /// [`Error::Spec`] on `state`, with both sets of dimensions.
 pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
-    let of_state = (state.n_layer, state.n_head, state.head_size);
-    let of_model = (model.n_layer, model.n_head, model.head_size);
+    let of_state = (state.n_layer, state.shape());
+    let of_model = (model.n_layer, model.state_shape());
     if of_state == of_model {
         return Ok(());
     }
-    let said = |(n_layer, n_head, size): (usize, usize, usize)| {
+    let said = |(n_layer, [n_head, values, keys]): (usize, [usize; 3])| {
         tr!(
-            "{n_layer} layers of {n_head} heads of {size}x{size}",
+            "{n_layer} layers of {n_head} heads of {values}x{keys}",
             n_layer,
             n_head,
-            size
+            values,
+            keys
         )
     };
     Err(Error::spec(
@@ -251,21 +272,32 @@ pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
     ))
 }
 
-/// Every head's matrix with its two axes exchanged.
-fn transposed(values: &[f32], head_size: usize) -> Vec<f32> {
-    let heads = values.chunks_exact(head_size * head_size);
+/// The order in which a state fits a model whose values and keys differ; none where
+/// they do not, or where neither fits.
+pub fn order_by_shape(as_stored: &TunedState, model: &ModelConfig) -> Option<Orientation> {
+    let [n_head, values, keys] = model.state_shape();
+    if values == keys {
+        return None;
+    }
+    match as_stored.shape() {
+        shape if shape == [n_head, values, keys] => Some(Orientation::ValueKey),
+        shape if shape == [n_head, keys, values] => Some(Orientation::KeyValue),
+        _ => None,
+    }
+}
+
+/// Every head's matrix of [rows, columns] with its two axes exchanged.
+fn transposed(values: &[f32], [n_rows, n_columns]: [usize; 2]) -> Vec<f32> {
+    let heads = values.chunks_exact(n_rows * n_columns);
     heads
-        .flat_map(|head| {
-            (0..head.len()).map(move |i| head[i % head_size * head_size + i / head_size])
-        })
+        .flat_map(|head| (0..head.len()).map(move |i| head[i % n_rows * n_columns + i / n_rows]))
         .collect()
 }
 
 /// Where in the state the number `index` of `layer` is, for messages.
 fn place_of(state: &TunedState, layer: usize, index: usize) -> String {
-    let size = state.head_size;
-    let (row, key) = (index / size, index % size);
-    let (head, value) = (row / size, row % size);
+    let (row, key) = (index / state.key_size, index % state.key_size);
+    let (head, value) = (row / state.head_size, row % state.head_size);
     tr!(
         "layer {layer}, head {head}, value {value}, key {key}",
         layer,

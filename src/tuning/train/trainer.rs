@@ -64,6 +64,8 @@ pub struct Trainer<'a> {
     /// Whether every step so far was sound, [1, 1, 1, 1].
     sound: Tensor<4, Bool>,
     steps_taken: usize,
+    /// Whether the kernels of a step were asked for.
+    has_kernels: bool,
     pending: Pending,
     /// Whose predictions are the targets, in place of the tokens of the examples.
     teacher: Option<Start>,
@@ -150,6 +152,7 @@ impl<'a> Trainer<'a> {
             lora: lora.transpose()?,
             activity,
             steps_taken: 0,
+            has_kernels: false,
             teacher: None,
         })
     }
@@ -206,13 +209,14 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Device`] if they cannot be read.
     pub fn read_steps(&mut self) -> Result<Vec<StepNumbers>> {
-        let n = self.model.config().head_size as f64;
+        let config = self.model.config();
+        let (n, k) = (config.head_size as f64, config.key_size() as f64);
         let m = self
             .lift
             .as_ref()
             .map_or(0, |lift| lift.weights().dims()[3]);
         self.pending.read(Limits {
-            state: MAX_STATE_RMS * n,
+            state: MAX_STATE_RMS * (n * k).sqrt(),
             lift: MAX_STATE_RMS * (n * m as f64).sqrt(),
             lora: MAX_STATE_RMS * (self.n_of_adapters() as f64).sqrt(),
             shifts: MAX_STATE_RMS * (self.n_of_shifts() as f64).sqrt(),
@@ -261,6 +265,7 @@ impl<'a> Trainer<'a> {
             n_layer: config.n_layer,
             n_head: config.n_head,
             head_size: config.head_size,
+            key_size: config.key_size(),
             layers: layers.collect::<Result<_>>()?,
             shifts: match self.layer_shifts() {
                 none if none.is_empty() => None,

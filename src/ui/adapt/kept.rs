@@ -26,8 +26,9 @@ pub(super) enum Shown {
 pub(super) struct StatePair {
     n_layer: usize,
     n_head: usize,
-    head_size: usize,
-    /// S_b, S and S - S_b, [L, H, N, N] each, flat.
+    /// Value and key channels of a head.
+    sizes: [usize; 2],
+    /// S_b, S and S - S_b, [L, H, N, K] each, flat.
     values: [Vec<f32>; 3],
     /// The same as an image, layers down and heads across.
     images: [Arc<HeatmapData>; 3],
@@ -41,19 +42,21 @@ impl StatePair {
     /// # Errors
     /// [`Error::Spec`] where they are of different models.
     pub fn new(base: &TunedState, adapted: &TunedState) -> Result<Self> {
-        let sizes = |of: &TunedState| [of.n_layer, of.n_head, of.head_size];
+        let sizes = |of: &TunedState| [of.n_layer, of.n_head, of.head_size, of.key_size];
         if sizes(base) != sizes(adapted) {
-            let [layers, heads, size] = sizes(base);
-            let [own_layers, own_heads, own_size] = sizes(adapted);
+            let [layers, heads, size, keys] = sizes(base);
+            let [own_layers, own_heads, own_size, own_keys] = sizes(adapted);
             let reason = tr!(
-                "has {own_layers} layers of {own_heads} heads of {own_size}x{own_size}, the base \
-                 {layers} of {heads} of {size}x{size}",
+                "has {own_layers} layers of {own_heads} heads of {own_size}x{own_keys}, the base \
+                 {layers} of {heads} of {size}x{keys}",
                 own_layers,
                 own_heads,
                 own_size,
+                own_keys,
                 layers,
                 heads,
-                size
+                size,
+                keys
             );
             return Err(Error::spec("state", reason));
         }
@@ -70,7 +73,7 @@ impl StatePair {
         Ok(Self {
             n_layer: base.n_layer,
             n_head: base.n_head,
-            head_size: base.head_size,
+            sizes: [base.head_size, base.key_size],
             values,
             images,
             limits,
@@ -87,9 +90,10 @@ impl StatePair {
         Self::new(&base, &adapted.state).map_err(|error| error.at_file(file))
     }
 
-    /// Layers, heads and channels of a head.
-    pub fn sizes(&self) -> [usize; 3] {
-        [self.n_layer, self.n_head, self.head_size]
+    /// Layers, heads, value and key channels of a head.
+    pub fn sizes(&self) -> [usize; 4] {
+        let [n_values, n_keys] = self.sizes;
+        [self.n_layer, self.n_head, n_values, n_keys]
     }
 
     pub fn image(&self, what: Shown) -> &Arc<HeatmapData> {
@@ -106,7 +110,8 @@ impl StatePair {
 
     /// The numbers of a head, [value, key].
     pub fn head(&self, what: Shown, layer: usize, head: usize) -> &[f32] {
-        let n = self.head_size * self.head_size;
+        let [n_values, n_keys] = self.sizes;
+        let n = n_values * n_keys;
         let first = (layer * self.n_head + head) * n;
         self.values[what as usize]
             .get(first..first + n)
@@ -139,18 +144,18 @@ fn zero_like(state: &TunedState) -> TunedState {
 
 /// Heads side by side, layers below each other.
 fn image(of: &TunedState, values: &[f32]) -> HeatmapData {
-    let size = of.head_size;
-    HeatmapData::tiles(pixels(of, values), of.n_head * size, [size, size])
+    let [heads, n_values, n_keys] = of.shape();
+    HeatmapData::tiles(pixels(of, values), heads * n_keys, [n_keys, n_values])
 }
 
 /// Row by row of the whole image.
 fn pixels(of: &TunedState, values: &[f32]) -> Vec<f32> {
-    let (heads, size) = (of.n_head, of.head_size);
+    let [heads, n_values, n_keys] = of.shape();
     let mut pixels = Vec::with_capacity(values.len());
-    for layer in values.chunks(heads * size * size) {
-        for row in 0..size {
-            for head in layer.chunks(size * size) {
-                pixels.extend_from_slice(&head[row * size..(row + 1) * size]);
+    for layer in values.chunks(heads * n_values * n_keys) {
+        for row in 0..n_values {
+            for head in layer.chunks(n_values * n_keys) {
+                pixels.extend_from_slice(&head[row * n_keys..(row + 1) * n_keys]);
             }
         }
     }
@@ -221,6 +226,7 @@ mod tests {
             n_layer: 2,
             n_head: 2,
             head_size: 2,
+            key_size: 2,
             layers: vec![layer(0), layer(8)],
             shifts: None,
         }
@@ -250,6 +256,22 @@ mod tests {
                 .to_string()
                 .contains("has 2 layers of 2 heads of 2x2")
         );
+    }
+
+    /// A head of one value and two keys is wider than it is high.
+    #[test]
+    fn values_and_keys_may_be_of_two_numbers() {
+        let of = TunedState {
+            head_size: 1,
+            n_layer: 2,
+            layers: vec![vec![1.0, 2.0, 3.0, 4.0], vec![5.0; 4]],
+            ..state()
+        };
+        let pair = StatePair::new(&of, &of).unwrap();
+        let image = pair.image(Shown::Base);
+        assert_eq!((image.width, image.height), (4, 2));
+        assert_eq!(pair.head(Shown::Base, 0, 1), [3.0, 4.0]);
+        assert_eq!(pair.sizes(), [2, 2, 1, 2]);
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub(super) fn maps_ui(ui: &mut Ui, shown: &ShownAdaptation, item: usize, kept: &
         }
         Some(Ok(pair)) => {
             // Another model may have fewer.
-            let [n_layer, n_head, _] = pair.sizes();
+            let [n_layer, n_head, ..] = pair.sizes();
             layer = layer.min(n_layer.saturating_sub(1));
             head = head.min(n_head.saturating_sub(1));
             pair_ui(ui, pair, &mut layer, &mut head);
@@ -89,7 +89,7 @@ pub(super) fn maps_ui(ui: &mut Ui, shown: &ShownAdaptation, item: usize, kept: &
 }
 
 fn pair_ui(ui: &mut Ui, pair: &StatePair, layer: &mut usize, head: &mut usize) {
-    let [n_layer, n_head, _] = pair.sizes();
+    let [n_layer, n_head, ..] = pair.sizes();
     let of_states = range(pair.limits(Shown::Base));
     let of_difference = range(pair.limits(Shown::Difference));
     weak_small(
@@ -128,7 +128,7 @@ fn range(Limits { low, high }: Limits) -> String {
 
 /// Every head of the difference; a click makes one large.
 fn grid_ui(ui: &mut Ui, pair: &StatePair, layer: &mut usize, head: &mut usize) {
-    let [n_layer, n_head, _] = pair.sizes();
+    let [n_layer, n_head, ..] = pair.sizes();
     let side = (GRID_WIDTH / n_head.max(1) as f32)
         .clamp(3.0, SMALL)
         .floor();
@@ -186,7 +186,7 @@ fn norms(pair: &StatePair, layer: usize, head: usize) -> String {
 
 /// One head, with the number under the pointer.
 fn head_ui(ui: &mut Ui, pair: &StatePair, what: Shown, name: &str, [layer, head]: [usize; 2]) {
-    let [n_layer, n_head, n] = pair.sizes();
+    let [n_layer, n_head, n_values, n_keys] = pair.sizes();
     let size = vec2(AXIS + LARGE, 2.0 * AXIS + LARGE);
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     let of = tr!("{name}, layer {layer}, head {head}", name, layer, head);
@@ -208,10 +208,13 @@ fn head_ui(ui: &mut Ui, pair: &StatePair, what: Shown, name: &str, [layer, head]
     let Some(at) = under.map(|at| (at - square.min) / LARGE) else {
         return;
     };
-    let cell = |share: f32| ((share * n as f32) as usize).min(n.saturating_sub(1));
-    let (row, column) = (cell(at.y), cell(at.x));
+    let cell = |share: f32, n: usize| ((share * n as f32) as usize).min(n.saturating_sub(1));
+    let (row, column) = (cell(at.y, n_values), cell(at.x, n_keys));
     let values = pair.head(what, layer, head);
-    let value = values.get(row * n + column).copied().unwrap_or_default();
+    let value = values
+        .get(row * n_keys + column)
+        .copied()
+        .unwrap_or_default();
     response.on_hover_text_at_pointer(tr!(
         "value channel {row}, key channel {column}: {}\n{}",
         number(value.into()),

@@ -125,13 +125,13 @@ impl App {
             Action::Select(run) => workspace.selection.select_only(&run),
             Action::SelectAll(runs) => workspace.selection.select_all(runs),
             Action::OpenExport(run) => {
-                // What is being fitted stays in sight.
-                if !self.export.is_folding() {
+                // What is under way stays in sight.
+                if !self.export.is_working() {
                     self.export.open = workspace.store.get(&run).map(ExportDialog::new);
                 }
             }
             Action::Export => self.export.export(),
-            Action::StopFolding => self.export.stop_folding(),
+            Action::StopExport => self.export.stop(),
             Action::OpenMix(run) => {
                 let mut chosen = workspace.selection.selected.clone();
                 if !chosen.contains(&run) {

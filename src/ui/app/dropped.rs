@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, is_model_folder};
+use crate::model::tokenizer::TOKENIZER_JSON;
 use crate::persist::run_history::past_run;
 use crate::persist::spec_file::read_spec;
 use crate::protocol::run_spec::RunSpec;
@@ -49,6 +50,9 @@ impl Dropped {
                 Err(error) => Err(error),
             },
             "txt" => Ok(Self::Vocabulary(path)),
+            "json" if path.file_name().is_some_and(|name| name == TOKENIZER_JSON) => {
+                Ok(Self::Vocabulary(path))
+            }
             "jsonl" | "json" | "csv" | "tsv" | "gz" | "parquet" | "idx" => Ok(Self::Texts(path)),
             "state" => Ok(Self::State(path)),
             "pth" | "pt" | "safetensors" | "st" | "gguf" | "bin" => {
@@ -63,7 +67,7 @@ impl Dropped {
             }
             _ => {
                 let reason = tr!(
-                    "is not a supported file; drop a model (.pth, .safetensors, .st, .gguf, .bin or its folder), a state, a vocabulary (.txt), a data set (.jsonl, .json, .csv), a specification (.ron) or a run's folder"
+                    "is not a supported file; drop a model (.pth, .safetensors, .st, .gguf, .bin or its folder), a state, a vocabulary (.txt, tokenizer.json), a data set (.jsonl, .json, .csv), a specification (.ron) or a run's folder"
                 );
                 Err(Error::input(path, "kind", reason))
             }

@@ -1,12 +1,15 @@
 //! Files that the window exports: states for other programs, metrics, pictures and
 //! diagnostics.
 
+mod adapters;
 mod fold;
 pub(crate) mod view;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::adapters::{AdapterChoice, AdapterFile};
+use self::adapters::{Writing, outcome_words};
 pub use self::fold::FoldChoice;
 use self::fold::Folding;
 
@@ -89,9 +92,11 @@ pub struct ExportDialog {
     pub stays: NotExported,
     /// A plain state that is fitted to all of it, where it is lifted.
     pub fold: Option<FoldChoice>,
-    /// What it becomes.
+    /// The adapters, where it trained some.
+    pub adapters: Option<AdapterChoice>,
+    /// What the state becomes.
     pub format: ExportFormat,
-    /// The state is written times this.
+    /// The state, or what the adapters add, is written times this.
     pub alpha: f64,
     /// The factor with the lowest loss on held-out examples, where it was measured.
     pub best: Option<AlphaLoss>,
@@ -101,7 +106,7 @@ pub struct ExportDialog {
     pub overwrites: bool,
     /// Whether it is being written.
     pub is_busy: bool,
-    /// How far the fitting of a plain state is.
+    /// How far the fitting of a plain state or the writing of a model is.
     pub told: Option<String>,
     /// What came of it: what was written, or why not.
     pub outcome: Option<Result<String, String>>,
@@ -121,6 +126,7 @@ impl ExportDialog {
                 Method::Lora(_) => NotExported::AdaptersAlone,
             },
             fold: FoldChoice::of(&run.spec),
+            adapters: AdapterChoice::of(&run.spec.method),
             format: FORMATS[0],
             alpha: 1.0,
             best: best_alpha(&scanned_alphas(&run.folder)),
@@ -130,8 +136,38 @@ impl ExportDialog {
             told: None,
             outcome: None,
         };
-        exporting.choose(FORMATS[0]);
+        exporting.turn_to_adapters(exporting.exports_adapters());
         exporting
+    }
+
+    /// Whether adapters are exported, and not a state.
+    pub fn exports_adapters(&self) -> bool {
+        self.adapters.as_ref().is_some_and(|of| of.is_on)
+    }
+
+    /// Exports the adapters, or else the state, where there are both.
+    pub fn turn_to_adapters(&mut self, is_on: bool) {
+        match &mut self.adapters {
+            Some(adapters) if is_on => {
+                adapters.is_on = true;
+                let file = adapters.file;
+                self.choose_adapters(file);
+            }
+            adapters => {
+                if let Some(adapters) = adapters {
+                    adapters.is_on = false;
+                }
+                self.choose(self.format);
+            }
+        }
+    }
+
+    /// Takes another format of adapters, with the ending that goes with it.
+    pub fn choose_adapters(&mut self, file: AdapterFile) {
+        if let Some(adapters) = &mut self.adapters {
+            (adapters.is_on, adapters.file) = (true, file);
+        }
+        self.end_with(file.ending());
     }
 
     /// Whether a plain state is fitted.
@@ -142,6 +178,11 @@ impl ExportDialog {
     /// Takes another format, with the ending that goes with it.
     pub fn choose(&mut self, format: ExportFormat) {
         self.format = format;
+        self.end_with(usual_ending(format));
+    }
+
+    /// Gives the file another ending.
+    fn end_with(&mut self, ending: Option<&str>) {
         self.outcome = None;
         let path = if self.path.is_empty() {
             self.folder.join(format!("{}-export", self.run.0))
@@ -150,13 +191,13 @@ impl ExportDialog {
         };
         // The ending is put behind a name with points in it.
         let known = ["pth", "pt", "st", "state", "bin", "rmpack", "safetensors"];
-        let ending = path.extension().and_then(|ending| ending.to_str());
-        let stem = match ending {
-            Some(ending) if known.contains(&ending) => path.with_extension(""),
+        let last = path.extension().and_then(|last| last.to_str());
+        let stem = match last {
+            Some(last) if known.contains(&last) => path.with_extension(""),
             Some(_) | None => path,
         };
         let mut name = stem.into_os_string();
-        if let Some(ending) = usual_ending(format) {
+        if let Some(ending) = ending {
             name.push(".");
             name.push(ending);
         }
@@ -244,9 +285,19 @@ pub struct Exports {
     pub program: PathBuf,
     /// The plain state that is being fitted.
     folding: Option<Folding>,
+    /// The adapters that are being written.
+    writing: Option<Writing>,
     /// Runs of which something is to be written where the user chooses.
     to_write: Vec<RunId>,
-    background: Background<Result<String>>,
+    background: Background<ExportNews>,
+}
+
+/// What work beside the window says.
+enum ExportNews {
+    /// How far it is.
+    Told(String),
+    /// What came of it.
+    Done(Result<String>),
 }
 
 impl Exports {
@@ -256,12 +307,13 @@ impl Exports {
             open: None,
             program: std::env::current_exe().unwrap_or_default(),
             folding: None,
+            writing: None,
             to_write: Vec::new(),
             background: Background::new(threads),
         }
     }
 
-    /// Writes the state as was asked for, on a thread of its own.
+    /// Writes the state or the adapters as was asked for, on a thread of its own.
     pub(crate) fn export(&mut self) {
         let Some(exporting) = &mut self.open else {
             return;
@@ -277,25 +329,51 @@ impl Exports {
             }
             return;
         }
+        if let Some(adapters) = exporting.adapters.as_ref().filter(|of| of.is_on) {
+            let request = adapters.request(exporting);
+            let writing = Writing::start(&exporting.folder, request, &self.background);
+            self.writing = Some(writing);
+            return;
+        }
         let exporting = exporting.clone();
-        self.background.start(move || Some(write(&exporting)));
+        let work = move || Some(ExportNews::Done(write(&exporting)));
+        self.background.start(work);
     }
 
     /// Takes in what came of it.
     pub(crate) fn take_answers(&mut self) {
-        for outcome in self.background.answers() {
-            if let Some(exporting) = &mut self.open {
-                exporting.is_busy = false;
-                exporting.outcome = Some(outcome.map_err(|error| error.to_string()));
+        for news in self.background.answers() {
+            let is_stopping = self.writing.as_ref().is_some_and(Writing::is_stopping);
+            if let ExportNews::Done(_) = news {
+                self.writing = None;
+            }
+            let Some(exporting) = &mut self.open else {
+                continue;
+            };
+            match news {
+                ExportNews::Told(_) if is_stopping => exporting.told = Some(tr!("stopping").into()),
+                ExportNews::Told(words) => exporting.told = Some(words),
+                ExportNews::Done(outcome) => {
+                    (exporting.is_busy, exporting.told) = (false, None);
+                    exporting.outcome = Some(outcome_words(outcome));
+                }
             }
         }
     }
 
-    /// Ends the fitting of a plain state; nothing is written.
-    pub(crate) fn stop_folding(&mut self) {
+    /// Ends the fitting of a plain state or the writing of adapters; nothing is written.
+    pub(crate) fn stop(&mut self) {
         if let Some(folding) = &mut self.folding {
             folding.stop();
         }
+        if let Some(writing) = &self.writing {
+            writing.stop();
+        }
+    }
+
+    /// Whether there is work that can be stopped, and is seen to its end.
+    pub fn is_working(&self) -> bool {
+        self.folding.is_some() || self.writing.is_some()
     }
 
     /// Whether a plain state is being fitted.

@@ -183,6 +183,7 @@ mod tests {
             n_layer: 2,
             n_head: 1,
             head_size: 1,
+            key_size: 1,
             layers: vec![vec![2.0], vec![4.0]],
             shifts: None,
         };

@@ -76,10 +76,10 @@ pub enum Action {
     SelectAll(Vec<RunId>),
     /// Ask what to export the state of a run as.
     OpenExport(RunId),
-    /// Write the state as was asked for.
+    /// Write the state or the adapters as was asked for.
     Export,
-    /// End the fitting of a plain state.
-    StopFolding,
+    /// End the fitting of a plain state, or the writing of adapters.
+    StopExport,
     /// Ask which states are mixed, this run's among them.
     OpenMix(RunId),
     /// Write the mix as was asked for.

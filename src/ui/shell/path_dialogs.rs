@@ -117,7 +117,11 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
         PathFor::Vocabulary => wait_for(
             chosen,
             what,
-            file(tr!("Choose a vocabulary"), tr!("Vocabulary"), &["txt"]),
+            file(
+                tr!("Choose a vocabulary"),
+                tr!("Vocabulary"),
+                &["txt", "json"],
+            ),
         ),
         PathFor::Template => wait_for(
             chosen,
@@ -185,7 +189,7 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
         }
         PathFor::Export => {
             let dialog = dialog
-                .set_title(tr!("Where to write the state"))
+                .set_title(tr!("Where to write the export"))
                 .set_file_name(name);
             wait_for(chosen, what, dialog.save_file());
         }

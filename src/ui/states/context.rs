@@ -2,10 +2,12 @@
 
 use super::data::{MatrixImageKey, StatesData};
 use super::settings::{Beside, StatesSettings};
+use crate::model::adapter::AdapterTarget;
 use crate::protocol::head_requests::ValueLens;
 use crate::runs::of_jobs::HeadAblation;
 use crate::runs::run::Run;
 use crate::tuning::inspect::head_matrices::MatrixKind;
+use crate::tuning::inspect::trajectory::Place;
 use crate::tuning::spec::{Dynamics, Method};
 use crate::ui::shared::action::Action;
 
@@ -14,7 +16,7 @@ pub(crate) struct StatesContext<'a> {
     pub run: &'a Run,
     pub settings: &'a mut StatesSettings,
     pub data: &'a StatesData,
-    /// Layers and heads of the state.
+    /// Layers, and heads or matrices that can have an adapter, of the chosen kind.
     pub sizes: [usize; 2],
     /// The cell that is pointed at, in either of two matrices.
     pub cursor: &'a mut Option<[usize; 2]>,
@@ -48,6 +50,25 @@ pub(crate) fn symbol(kind: MatrixKind, over_text: bool) -> &'static str {
         (MatrixKind::Lifted, false) => "L₀",
         (MatrixKind::Lifted, true) => "L",
         (MatrixKind::R, _) => "R",
+        (MatrixKind::A, _) => "A",
+        (MatrixKind::B, _) => "B",
+        (MatrixKind::Product, _) => "B A",
+    }
+}
+
+/// The frozen matrix at a place of adapters, by its official name.
+pub(crate) fn module(place: Place) -> &'static str {
+    let target = AdapterTarget::ALL.get(place.head);
+    target.map_or("", |target| target.module())
+}
+
+/// The layer and the head, or the frozen matrix that the adapter stands beside, within a
+/// sentence.
+pub(crate) fn place_words(kind: MatrixKind, place: Place) -> String {
+    let Place { layer, head } = place;
+    match kind.is_of_adapter() {
+        true => tr!("layer {layer}, {}", module(place), layer),
+        false => tr!("layer {layer}, head {head}", layer, head),
     }
 }
 
@@ -55,8 +76,10 @@ pub(crate) fn symbol(kind: MatrixKind, over_text: bool) -> &'static str {
 pub(crate) fn caveat(look: &StatesContext<'_>) -> Option<String> {
     let spec = match &look.run.spec.method {
         Method::Lifted(spec) => spec,
+        Method::Lora(_) if look.settings.kind.is_of_adapter() => return adapter_caveat(look),
         Method::Lora(lora) if !lora.tune_s0 => {
-            return Some(tr!("This run trains adapters; S₀ stays as it started.").into());
+            let text = tr!("This run trains adapters, A and B; S₀ stays as it started.");
+            return Some(text.into());
         }
         Method::Base | Method::Standard(_) | Method::PaperLiteral(_) | Method::Lora(_) => {
             return None;
@@ -66,6 +89,7 @@ pub(crate) fn caveat(look: &StatesContext<'_>) -> Option<String> {
     let over_text = look.settings.follows_text;
     match look.settings.kind {
         MatrixKind::S0 | MatrixKind::R => None,
+        MatrixKind::A | MatrixKind::B | MatrixKind::Product => None,
         MatrixKind::Z if !over_text => None,
         MatrixKind::Z => {
             is_constant.then(|| tr!("Constant: it does not change over tokens.").into())
@@ -81,6 +105,25 @@ pub(crate) fn caveat(look: &StatesContext<'_>) -> Option<String> {
                 unchanging
             ))
         }
+    }
+}
+
+/// What the user should know of the matrix of an adapter.
+fn adapter_caveat(look: &StatesContext<'_>) -> Option<String> {
+    let lora = look.run.spec.method.lora()?;
+    let (rank, alpha) = (lora.rank, lora.alpha);
+    match look.settings.kind {
+        MatrixKind::Product => Some(tr!(
+            "(alpha / rank) B A, what is added to the frozen matrix; its rank is at most {rank}, alpha is {alpha}.",
+            rank,
+            alpha
+        )),
+        MatrixKind::A
+        | MatrixKind::B
+        | MatrixKind::S0
+        | MatrixKind::Z
+        | MatrixKind::Lifted
+        | MatrixKind::R => None,
     }
 }
 
@@ -114,19 +157,15 @@ pub(crate) fn is_beside(key: &MatrixImageKey, settings: &StatesSettings) -> bool
 /// What stands above a matrix that is shown beside another.
 pub(crate) fn beside_words(key: &MatrixImageKey, run: &Run) -> String {
     match key {
-        MatrixImageKey::State { of, place, .. } => {
+        MatrixImageKey::State {
+            of, place, kind, ..
+        } => {
             let of_run = match of.run == run.id {
                 true => String::new(),
                 false => format!("{}, ", of.run.0),
             };
-            let (layer, head) = (place.layer, place.head);
-            tr!(
-                "{of_run}layer {layer}, head {head}, after step {}",
-                of.step,
-                of_run,
-                layer,
-                head
-            )
+            let place = place_words(*kind, *place);
+            tr!("{of_run}{place}, after step {}", of.step, of_run, place)
         }
         MatrixImageKey::Token { .. } => String::new(),
     }

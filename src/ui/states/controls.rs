@@ -6,10 +6,12 @@ use eframe::egui::{Button, ComboBox, Id, Ui};
 use super::context::{StatesContext, is_of_choice, symbol};
 use super::settings::{Beside, ColourRange, CompareWith, StatesSettings};
 use crate::colormap::{Limits, Scale};
+use crate::model::adapter::AdapterTarget;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::tuning::inspect::trajectory::Place;
+use crate::tuning::method::tuned::Tuned;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::charts;
 use crate::ui::shell::pictures::{Chart, PictureOf};
@@ -27,16 +29,18 @@ pub(super) fn controls_ui(
     ui: &mut Ui,
     look: &mut StatesContext<'_>,
     store: &RunStore,
-    is_lifted: bool,
+    tuned: &Tuned,
 ) {
     let is_wide = ui.available_width() >= WIDE;
     // One row that wraps, so that there are as few as the width allows.
     ui.horizontal_wrapped(|ui| {
-        matrix_ui(ui, look.settings, is_lifted);
-        let [n_layer, n_head] = look.sizes;
+        matrix_ui(ui, look.settings, tuned);
+        // The kind may just have been chosen.
+        look.sizes = look.settings.kind.places(tuned);
+        let [n_layer, n_across] = look.sizes;
         let settings = &mut *look.settings;
         picker(ui, tr!("Layer"), &mut settings.layer, n_layer);
-        picker(ui, tr!("Head"), &mut settings.head, n_head);
+        place_picker(ui, false, settings.kind, settings.across(), n_across);
         ui.toggle_value(&mut settings.follows_text, tr!("Follow text"))
             .on_hover_text(tr!(
                 "Show how the state changes over the tokens of your text"
@@ -54,6 +58,20 @@ pub(super) fn controls_ui(
     });
 }
 
+/// What the grid leaves the view as: a picture, and a table of norms.
+pub(super) fn every_words(kind: MatrixKind) -> [&'static str; 2] {
+    match kind.is_of_adapter() {
+        true => [
+            tr!("Save every adapter as PNG or SVG…"),
+            tr!("Save the norms of every adapter…"),
+        ],
+        false => [
+            tr!("Save every head as PNG or SVG…"),
+            tr!("Save the norms of every head…"),
+        ],
+    }
+}
+
 /// What of the view leaves it as a file.
 pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let newest = look.data.shown.newest();
@@ -69,8 +87,9 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     entry(ui, tr!("Save as PNG or SVG…"), picture(matrix));
     entry(ui, tr!("Save the values…"), numbers(matrix));
     ui.separator();
-    entry(ui, tr!("Save every head as PNG or SVG…"), picture(heads));
-    entry(ui, tr!("Save the norms of every head…"), numbers(heads));
+    let [every, norms] = every_words(look.settings.kind);
+    entry(ui, every, picture(heads));
+    entry(ui, norms, numbers(heads));
     ui.separator();
     let of = PictureOf::Chart(Chart::Histogram);
     charts::named_entries_ui(ui, of, tr!("The histogram"));
@@ -78,21 +97,25 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     charts::named_entries_ui(ui, of, tr!("The singular values"));
 }
 
-fn matrix_ui(ui: &mut Ui, settings: &mut StatesSettings, is_lifted: bool) {
+fn matrix_ui(ui: &mut Ui, settings: &mut StatesSettings, tuned: &Tuned) {
     let over_text = settings.follows_text;
+    let (is_lifted, has_adapters) = (tuned.lift.is_some(), tuned.lora.is_some());
     let has = |kind: MatrixKind| match kind {
         MatrixKind::S0 => true,
         MatrixKind::Z | MatrixKind::Lifted => is_lifted,
         MatrixKind::R => is_lifted && !over_text,
+        MatrixKind::A | MatrixKind::B | MatrixKind::Product => has_adapters && !over_text,
     };
     if !has(settings.kind) {
-        settings.kind = MatrixKind::S0;
+        settings.turn_to(MatrixKind::S0);
     }
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         for kind in MatrixKind::ALL.into_iter().filter(|kind| has(*kind)) {
-            ui.selectable_value(&mut settings.kind, kind, symbol(kind, over_text))
-                .on_hover_text(meaning(kind));
+            let button = ui.selectable_label(settings.kind == kind, symbol(kind, over_text));
+            if button.on_hover_text(meaning(kind)).clicked() {
+                settings.turn_to(kind);
+            }
         }
     });
 }
@@ -105,6 +128,17 @@ fn meaning(kind: MatrixKind) -> &'static str {
         }
         MatrixKind::Lifted => tr!("The lifted state L, M x M. Its rank is at most N"),
         MatrixKind::R => tr!("The decorrelation matrix of the features; starts as the identity"),
+        MatrixKind::A => {
+            tr!(
+                "A of the adapter: rows are its directions, columns are inputs of the frozen matrix"
+            )
+        }
+        MatrixKind::B => {
+            tr!("B of the adapter: rows are outputs of the frozen matrix, columns its directions")
+        }
+        MatrixKind::Product => {
+            tr!("What the adapter adds to the frozen matrix, (alpha / rank) B A")
+        }
     }
 }
 
@@ -163,23 +197,27 @@ fn scale_list_ui(
 fn limits_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let shown = look.data.shown.newest().map(|(_, shown)| shown.clone());
     let settings = &mut *look.settings;
+    let [all, each] = match settings.kind.is_of_adapter() {
+        true => [tr!("All adapters"), tr!("Each adapter")],
+        false => [tr!("All heads"), tr!("Each head")],
+    };
     let name = match settings.range {
-        ColourRange::Shared => tr!("All heads"),
-        ColourRange::PerHead => tr!("Each head"),
+        ColourRange::Shared => all,
+        ColourRange::PerHead => each,
         ColourRange::Locked(_) => tr!("Locked"),
     };
     let width = 78.0;
     with_name(ui, tr!("Limits"), width, |ui| {
         let label = ui
             .label(tr!("Limits"))
-            .on_hover_text(tr!("Range of the colours: the values of all heads, the values of each head, or locked at the current range"));
+            .on_hover_text(tr!("Range of the colours: the values of all heads or adapters, the values of each, or locked at the current range"));
         let list = ComboBox::from_id_salt("limits")
             .width(width)
             .selected_text(name);
         let list = within(ui, width, |ui| {
             list.show_ui(ui, |ui| {
-                ui.selectable_value(&mut settings.range, ColourRange::Shared, tr!("All heads"));
-                ui.selectable_value(&mut settings.range, ColourRange::PerHead, tr!("Each head"));
+                ui.selectable_value(&mut settings.range, ColourRange::Shared, all);
+                ui.selectable_value(&mut settings.range, ColourRange::PerHead, each);
                 let now = match (settings.range, shown) {
                     (ColourRange::Locked(limits), _) => limits,
                     (_, Some(shown)) => shown.limits(settings.scale),
@@ -234,19 +272,23 @@ fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
 /// What stands beside the chosen matrix.
 fn beside_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
     let run = look.run;
-    let [n_layer, n_head] = look.sizes;
+    let [n_layer, n_across] = look.sizes;
     let settings = &mut *look.settings;
-    let place = settings.place();
+    let (place, kind) = (settings.place(), settings.kind);
+    let another = match kind.is_of_adapter() {
+        true => tr!("another adapter"),
+        false => tr!("another head"),
+    };
     let name = match &settings.beside {
         Beside::Nothing => tr!("nothing").to_owned(),
-        Beside::Head(_) => tr!("another head").to_owned(),
+        Beside::Head(_) => another.to_owned(),
         Beside::Step(step) => tr!("step {step}", step),
         Beside::Run(run) => run.0.clone(),
     };
     // The name and its list stay on one line.
     within(ui, BESIDE_WIDTH, |ui| {
         let label = ui.label(tr!("Beside")).on_hover_text(tr!(
-            "A second matrix at its side: another head, another step or another run"
+            "A second matrix at its side: another head or adapter, another step or another run"
         ));
         let width = 104.0;
         let list = ComboBox::from_id_salt("beside")
@@ -258,9 +300,9 @@ fn beside_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
                 let beside = &mut settings.beside;
                 ui.selectable_value(beside, Beside::Nothing, tr!("nothing"));
                 let is_head = matches!(beside, Beside::Head(_));
-                if ui.selectable_label(is_head, tr!("another head")).clicked() && !is_head {
+                if ui.selectable_label(is_head, another).clicked() && !is_head {
                     // The next one, so that there is something to compare at once.
-                    let head = (place.head + 1) % n_head.max(1);
+                    let head = (place.head + 1) % n_across.max(1);
                     *beside = Beside::Head(Place { head, ..place });
                 }
                 for step in &run.snapshots {
@@ -275,10 +317,39 @@ fn beside_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
     });
     if let Beside::Head(place) = &mut settings.beside {
         place.layer = place.layer.min(n_layer.saturating_sub(1));
-        place.head = place.head.min(n_head.saturating_sub(1));
+        place.head = place.head.min(n_across.saturating_sub(1));
         picker(ui, tr!("its layer"), &mut place.layer, n_layer);
-        picker(ui, tr!("its head"), &mut place.head, n_head);
+        place_picker(ui, true, kind, &mut place.head, n_across);
     }
+}
+
+/// The head, or the frozen matrix of an adapter; of the matrix `beside` the other one.
+fn place_picker(ui: &mut Ui, beside: bool, kind: MatrixKind, value: &mut usize, n: usize) {
+    if !kind.is_of_adapter() {
+        let name = if beside { tr!("its head") } else { tr!("Head") };
+        picker(ui, name, value, n);
+        return;
+    }
+    let name = match beside {
+        true => tr!("its frozen matrix"),
+        false => tr!("Frozen matrix"),
+    };
+    let module = |idx: usize| AdapterTarget::ALL.get(idx).map_or("", |of| of.module());
+    let width = 110.0;
+    with_name(ui, name, width, |ui| {
+        let label = ui.label(name).id;
+        let list = ComboBox::from_id_salt(name)
+            .width(width)
+            .selected_text(module(*value));
+        let shown = within(ui, width, |ui| {
+            list.show_ui(ui, |ui| {
+                for idx in 0..n {
+                    ui.selectable_value(value, idx, module(idx));
+                }
+            })
+        });
+        shown.response.labelled_by(label);
+    });
 }
 
 /// Runs of the same model, whose matrices have the same shape.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::images::{HeadGrid, MatrixImage};
+use super::head_grid::HeadGrid;
+use super::images::MatrixImage;
 use super::settings::StatesSettings;
 use super::traced_text::TracedText;
 use crate::error::Result;
@@ -121,6 +122,11 @@ impl<K: Clone + PartialEq, V> Computed<K, V> {
     /// The newest, which may be that of the key before.
     pub fn newest(&self) -> Option<(&K, &Arc<V>)> {
         self.value.as_ref().map(|(key, value)| (key, value))
+    }
+
+    /// What there is nothing of, as was found last.
+    pub fn absent(&self) -> Option<&K> {
+        self.absent.as_ref()
     }
 
     /// Why what was asked for last cannot be shown.
@@ -331,6 +337,7 @@ mod tests {
             n_layer: 1,
             n_head: 1,
             head_size: 1,
+            key_size: 1,
             layers: vec![vec![1.0]],
             shifts: None,
         };

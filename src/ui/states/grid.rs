@@ -5,11 +5,14 @@ use eframe::egui::{
     StrokeKind, Ui, Vec2, pos2, vec2,
 };
 
-use super::context::{StatesContext, symbol};
-use super::images::HeadGrid;
+use super::context::{StatesContext, place_words, symbol};
+use super::controls::every_words;
+use super::head_grid::HeadGrid;
 use super::settings::{ColourRange, StatesSettings};
 use super::tables::heads_table;
 use crate::colormap::Limits;
+use crate::model::adapter::AdapterTarget;
+use crate::tuning::inspect::trajectory::Place;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::charts;
 use crate::ui::shell::pictures::{PictureOf, is_taken};
@@ -24,8 +27,12 @@ const TOP: f32 = 16.0;
 /// Draws the grid.
 pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let corner = ui.cursor().min;
-    group_title(ui, tr!("Every head"));
-    let Some((key, grid)) = look.data.grid.newest() else {
+    let of_adapters = look.settings.kind.is_of_adapter();
+    group_title(ui, title(of_adapters));
+    let newest = look.data.grid.newest();
+    // That of heads is not that of adapters, which has other columns.
+    let alike = newest.filter(|(key, _)| key.kind.is_of_adapter() == of_adapters);
+    let Some((key, grid)) = alike else {
         weak_small(ui, tr!("computing"));
         return;
     };
@@ -47,28 +54,39 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         None if look.settings.follows_text => tr!(", before the text").to_owned(),
         None => String::new(),
     };
-    weak_small(ui, tr!("layers down, heads across{when}", when));
+    weak_small(
+        ui,
+        match (of_adapters, grid.is_sample) {
+            (false, _) => tr!("layers down, heads across{when}", when),
+            (true, false) => tr!("layers down, frozen matrices across").to_owned(),
+            (true, true) => {
+                tr!("layers down, frozen matrices across; a sample of the numbers").to_owned()
+            }
+        },
+    );
     let side = ((ui.available_width() - AXIS) / n_head.max(1) as f32)
         .clamp(4.0, 72.0)
         .floor();
     let size = vec2(AXIS + side * n_head as f32, TOP + side * n_layer as f32);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    named(&response, Role::Image, tr!("Grid of every head"));
+    named(
+        &response,
+        Role::Image,
+        match of_adapters {
+            true => tr!("Grid of every adapter"),
+            false => tr!("Grid of every head"),
+        },
+    );
     let of_picture = Rect::from_min_max(corner, rect.max).expand(6.0);
     charts::leaves(ui, PictureOf::Heads, of_picture, || {
         let worth = look.heads.ablation.map(|of| &of.ablation);
         heads_table(key, grid, worth)
     });
     response.context_menu(|ui| {
+        let [every, norms] = every_words(look.settings.kind);
         let entries = [
-            (
-                tr!("Save every head as PNG or SVG…"),
-                Action::SavePicture(PictureOf::Heads),
-            ),
-            (
-                tr!("Save the norms of every head…"),
-                Action::SaveChartNumbers(PictureOf::Heads),
-            ),
+            (every, Action::SavePicture(PictureOf::Heads)),
+            (norms, Action::SaveChartNumbers(PictureOf::Heads)),
         ];
         for (text, action) in entries {
             if ui.button(text).clicked() {
@@ -86,12 +104,12 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         ..HeatmapLook::new(Limits::symmetric(1.0), look.settings.scale)
     };
     paint_heatmap(ui, Id::unique("grid of heads"), cells, &grid.data, &paint);
-    labels(ui, cells.min, side, n_layer, n_head);
+    labels(ui, cells.min, side, [n_layer, n_head], of_adapters);
     keys_ui(ui, &response, look.settings, [n_layer, n_head]);
     super::worth::overlay(ui, look, cells.min, side, gap);
-    let settings = &mut *look.settings;
+    let Place { layer, head } = look.settings.place();
     let chosen = Rect::from_min_size(
-        cells.min + vec2(settings.head as f32, settings.layer as f32) * side,
+        cells.min + vec2(head as f32, layer as f32) * side,
         Vec2::splat(side - gap),
     );
     let stroke = Stroke::new(2.0, palette(ui.visuals()).accent);
@@ -108,30 +126,33 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         (at.x as usize).min(n_head.saturating_sub(1)),
     );
     if response.clicked() {
-        (settings.layer, settings.head) = (layer, head);
+        (settings.layer, *settings.across()) = (layer, head);
     }
     let kind = symbol(settings.kind, false);
+    let place = place_words(settings.kind, Place { layer, head });
     let text = match grid.head(layer, head) {
+        Some(of) if grid.is_sample => tr!("{place}\nnorm {}", number(of.norm), place),
         Some(of) => {
             let Limits { low, high } = of.sequential;
             tr!(
-                "layer {layer}, head {head}\nnorm {}, from {} to {}",
+                "{place}\nnorm {}, from {} to {}",
                 number(of.norm),
                 number(low.into()),
                 number(high.into()),
-                layer,
-                head
+                place
             )
         }
-        None => tr!(
-            "layer {layer}, head {head}\nhas no {kind}",
-            layer,
-            head,
-            kind
-        ),
+        None => tr!("{place}\nhas no {kind}", place, kind),
     };
     let worth = super::worth::words(look, layer, head);
     response.on_hover_text_at_pointer(format!("{text}{worth}"));
+}
+
+fn title(of_adapters: bool) -> &'static str {
+    match of_adapters {
+        true => tr!("Every adapter"),
+        false => tr!("Every head"),
+    }
 }
 
 /// The arrow keys go from head to head while the grid has the focus.
@@ -153,7 +174,8 @@ fn keys_ui(ui: &Ui, grid: &Response, settings: &mut StatesSettings, sizes: [usiz
     };
     let [n_layer, n_head] = sizes;
     settings.layer = moved(settings.layer, Key::ArrowUp, Key::ArrowDown, n_layer);
-    settings.head = moved(settings.head, Key::ArrowLeft, Key::ArrowRight, n_head);
+    let across = settings.across();
+    *across = moved(*across, Key::ArrowLeft, Key::ArrowRight, n_head);
     let ring = Stroke::new(FOCUS_RING, palette(ui.visuals()).accent);
     let around = grid.rect.expand(2.0);
     ui.painter()
@@ -178,7 +200,11 @@ fn limits(grid: &HeadGrid, settings: &StatesSettings) -> Vec<Limits> {
     }
 }
 
-fn labels(ui: &Ui, origin: Pos2, side: f32, n_layer: usize, n_head: usize) {
+/// The frozen matrices as they fit above a column, in the order of
+/// [`AdapterTarget::ALL`].
+const SHORT: [&str; AdapterTarget::ALL.len()] = ["r", "k", "v", "o", "ffn k", "ffn v"];
+
+fn labels(ui: &Ui, origin: Pos2, side: f32, [n_layer, n_head]: [usize; 2], of_adapters: bool) {
     let weak = palette(ui.visuals()).weak;
     let font = FontId::proportional(10.5);
     let painter = ui.painter();
@@ -190,7 +216,10 @@ fn labels(ui: &Ui, origin: Pos2, side: f32, n_layer: usize, n_head: usize) {
     }
     for head in (0..n_head).step_by(every(20.0)) {
         let at = pos2(origin.x + (head as f32 + 0.5) * side, origin.y - 2.0);
-        let text = head.to_string();
+        let text = match of_adapters {
+            true => SHORT.get(head).copied().unwrap_or_default().to_owned(),
+            false => head.to_string(),
+        };
         painter.text(at, Align2::CENTER_BOTTOM, text, font.clone(), weak);
     }
 }

@@ -1,20 +1,18 @@
-//! What the view of states draws: a matrix with its numbers, and the grid of
-//! all heads. Made beside the window, for singular values take their time.
+//! A matrix with its numbers, as the view of states draws it. Made beside the window,
+//! for singular values take their time.
 
 use std::sync::Arc;
 
 use crate::colormap::{Limits, Scale};
 use crate::error::Result;
 use crate::report::{Cell, Table};
-use crate::tuning::inspect::every_head::EveryHead;
+use crate::tuning::inspect::adapter_matrices::{AdapterFactors, sum_singular_values};
 use crate::tuning::inspect::head_matrices::{Matrix, MatrixKind, lifted};
 use crate::tuning::inspect::matrix_statistics::MatrixStatistics;
 use crate::tuning::inspect::trajectory::{Place, Trajectory};
 use crate::tuning::method::tuned::Tuned;
 use crate::ui::widgets::heatmap_data::HeatmapData;
 
-/// Cells of a head in the grid of all, a side.
-const THUMB_SIDE: usize = 64;
 /// Cells that every GPU can have at a side of a texture.
 const MAX_SIDE: usize = 8192;
 
@@ -29,39 +27,13 @@ pub(crate) struct MatrixImage {
     pub columns: Vec<f32>,
 }
 
-/// Every head at once.
-#[derive(Debug)]
-pub(crate) struct HeadGrid {
-    pub data: Arc<HeatmapData>,
-    /// Norm and limits of every head on both scales, layer by layer; none where
-    /// a layer has no such matrix.
-    pub heads: Vec<Option<GridHead>>,
-    pub n_layer: usize,
-    pub n_head: usize,
-    /// Norm over all heads.
-    pub norm: f64,
-}
-
-/// A head of the grid.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct GridHead {
-    pub norm: f64,
-    pub symmetric: Limits,
-    pub sequential: Limits,
-}
-
-impl GridHead {
-    /// The limits of a scale.
-    pub fn limits(&self, scale: Scale) -> Limits {
-        match scale {
-            Scale::Symmetric => self.symmetric,
-            Scale::Sequential => self.sequential,
-        }
-    }
-}
-
 impl MatrixImage {
     pub fn new(matrix: Matrix) -> Self {
+        let statistics = MatrixStatistics::of(&matrix.values, matrix.columns);
+        Self::with(matrix, statistics)
+    }
+
+    fn with(matrix: Matrix, statistics: MatrixStatistics) -> Self {
         let (n_rows, n_columns) = (matrix.rows().max(1), matrix.columns.max(1));
         let square = |x: &f32| if x.is_finite() { x * x } else { 0.0 };
         let root = |sum: f32, n: usize| (sum / n as f32).sqrt();
@@ -75,8 +47,8 @@ impl MatrixImage {
         }
         columns.iter_mut().for_each(|sum| *sum = root(*sum, n_rows));
         Self {
-            statistics: MatrixStatistics::of(&matrix.values, matrix.columns),
-            data: Arc::new(HeatmapData::new(&matrix)),
+            statistics,
+            data: Arc::new(drawable(&matrix)),
             matrix,
             rows,
             columns,
@@ -91,7 +63,17 @@ impl MatrixImage {
         place: Place,
         kind: MatrixKind,
     ) -> Result<Option<Self>> {
-        Ok(difference(tuned, less, place, kind)?.map(Self::new))
+        let Some(matrix) = difference(tuned, less, place, kind)? else {
+            return Ok(None);
+        };
+        if kind != MatrixKind::Product {
+            return Ok(Some(Self::new(matrix)));
+        }
+        // Those of a matrix as large as a model's own would take seconds.
+        let values = sum_of(tuned, less, place).and_then(|sum| sum_singular_values(&sum));
+        let values = values.unwrap_or_default();
+        let statistics = MatrixStatistics::with(&matrix.values, values);
+        Ok(Some(Self::with(matrix, statistics)))
     }
 
     /// The state of a head after so many tokens: S_t, or L_t.
@@ -99,7 +81,7 @@ impl MatrixImage {
         let matrix = match (kind, of.lifted_at(n_tokens), &of.lifted) {
             (MatrixKind::S0, ..) => of.states.get(n_tokens).map(|state| Matrix {
                 values: state.clone(),
-                columns: of.head_size,
+                columns: of.key_size,
             }),
             (MatrixKind::Z, Some(values), Some(own)) => Some(Matrix {
                 values,
@@ -112,6 +94,8 @@ impl MatrixImage {
                 own.projection_seed,
             )?),
             (MatrixKind::Z | MatrixKind::Lifted | MatrixKind::R, ..) => None,
+            // They are the same after every token.
+            (MatrixKind::A | MatrixKind::B | MatrixKind::Product, ..) => None,
         };
         Ok(matrix.map(Self::new))
     }
@@ -143,7 +127,8 @@ impl MatrixImage {
     }
 }
 
-fn difference(
+/// A matrix, or its difference from that of another; none where either is not there.
+pub(super) fn difference(
     tuned: &Tuned,
     less: Option<&Tuned>,
     place: Place,
@@ -159,103 +144,46 @@ fn difference(
     Ok(other.and_then(|other| matrix.less(&other)))
 }
 
-impl HeadGrid {
-    /// Every head of a state, or of its difference from another.
-    ///
-    /// # Errors
-    /// None that a state which was read could have.
-    pub fn new(tuned: &Tuned, less: Option<&Tuned>, kind: MatrixKind) -> Result<Self> {
-        let (n_layer, n_head) = (tuned.state.n_layer, tuned.state.n_head);
-        // Q^T Z has the norm of Z and no more in it, but costs M / N times as much; so
-        // the grid shows Z.
-        let kind = match kind {
-            MatrixKind::Lifted => MatrixKind::Z,
-            other => other,
-        };
-        let head = |layer, head| difference(tuned, less, Place { layer, head }, kind);
-        Self::of_heads(n_layer, n_head, head)
-    }
-
-    /// Every head after so many tokens of a text, which are those of a state that is
-    /// known.
-    ///
-    /// # Errors
-    /// None.
-    pub fn of_text(heads: &EveryHead, n_tokens: usize) -> Result<Self> {
-        Self::of_heads(heads.n_layer, heads.n_head, |layer, head| {
-            let values = heads.head(n_tokens, layer, head);
-            Ok(values.map(|values| Matrix {
-                values,
-                columns: heads.head_size,
-            }))
-        })
-    }
-
-    fn of_heads(
-        n_layer: usize,
-        n_head: usize,
-        matrix: impl Fn(usize, usize) -> Result<Option<Matrix>>,
-    ) -> Result<Self> {
-        let side = THUMB_SIDE.min(MAX_SIDE / n_layer.max(n_head).max(1)).max(1);
-        let width = n_head * side;
-        let mut values = vec![0.0; width * n_layer * side];
-        let mut heads = Vec::with_capacity(n_layer * n_head);
-        let mut square = 0.0;
-        for layer in 0..n_layer {
-            for head in 0..n_head {
-                heads.push(matrix(layer, head)?.map(|matrix| {
-                    let thumb = thumbnail(&matrix, side);
-                    for (row, cells) in thumb.chunks_exact(side).enumerate() {
-                        let start = (layer * side + row) * width + head * side;
-                        values[start..start + side].copy_from_slice(cells);
-                    }
-                    let finite = matrix.values.iter().filter(|x| x.is_finite());
-                    let own: f64 = finite.map(|x| f64::from(*x).powi(2)).sum();
-                    square += own;
-                    GridHead {
-                        norm: own.sqrt(),
-                        symmetric: Limits::of(Scale::Symmetric, &matrix.values),
-                        sequential: Limits::of(Scale::Sequential, &matrix.values),
-                    }
-                }));
-            }
-        }
-        Ok(Self {
-            data: Arc::new(HeatmapData::tiles(values, width, [side, side])),
-            heads,
-            n_layer,
-            n_head,
-            norm: square.sqrt(),
-        })
-    }
-
-    /// A head, where it has such a matrix.
-    pub fn head(&self, layer: usize, head: usize) -> Option<&GridHead> {
-        self.heads.get(layer * self.n_head + head)?.as_ref()
-    }
-
-    /// The limits that show every head.
-    pub fn limits(&self, scale: Scale) -> Limits {
-        let all = self.heads.iter().flatten().map(|head| head.limits(scale));
-        all.reduce(Limits::with).unwrap_or(Limits::symmetric(0.0))
+/// The factors of an adapter, and those of the one that is taken off it.
+pub(super) fn sum_of<'a>(
+    tuned: &'a Tuned,
+    less: Option<&'a Tuned>,
+    place: Place,
+) -> Option<Vec<AdapterFactors<'a>>> {
+    let own = AdapterFactors::at(tuned, place)?;
+    match less {
+        None => Some(vec![own]),
+        Some(less) => Some(vec![own, AdapterFactors::at(less, place)?.negated()]),
     }
 }
 
-/// A matrix in `side` x `side` cells, of which each shows the number of largest
-/// magnitude in its part; smaller matrices are stretched.
-fn thumbnail(matrix: &Matrix, side: usize) -> Vec<f32> {
+/// The numbers as a GPU can draw them: of sides that are too long, the number of largest
+/// magnitude in each part.
+fn drawable(matrix: &Matrix) -> HeatmapData {
+    let sides = [matrix.rows(), matrix.columns];
+    if sides.iter().all(|n| *n <= MAX_SIDE) {
+        return HeatmapData::new(matrix);
+    }
+    let [rows, columns] = sides.map(|n| n.min(MAX_SIDE));
+    let values = thumbnail(matrix, [rows, columns]);
+    HeatmapData::new(&Matrix { values, columns })
+}
+
+/// A matrix in so many rows and columns of cells, of which each shows the number of
+/// largest magnitude in its part; smaller matrices are stretched.
+pub(super) fn thumbnail(matrix: &Matrix, [height, width]: [usize; 2]) -> Vec<f32> {
     let (n_rows, n_columns) = (matrix.rows(), matrix.columns);
-    let part = |idx: usize, n: usize| {
-        let start = idx * n / side;
-        start..((idx + 1) * n / side).max(start + 1)
+    let part = |idx: usize, n: usize, n_parts: usize| {
+        let start = idx * n / n_parts;
+        start..((idx + 1) * n / n_parts).max(start + 1)
     };
-    let mut cells = Vec::with_capacity(side * side);
-    for row in 0..side {
-        for column in 0..side {
-            let rows = part(row, n_rows);
+    let mut cells = Vec::with_capacity(height * width);
+    for row in 0..height {
+        for column in 0..width {
+            let rows = part(row, n_rows, height);
             let all = rows.flat_map(|row| {
                 let start = row * n_columns;
-                part(column, n_columns).map(move |column| matrix.values[start + column])
+                part(column, n_columns, width).map(move |column| matrix.values[start + column])
             });
             let most = |a: f32, b: f32| if b.abs() <= a.abs() { a } else { b };
             cells.push(all.fold(0.0, most));
@@ -268,7 +196,6 @@ fn thumbnail(matrix: &Matrix, side: usize) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::report::TableFormat;
-    use crate::tuning::states::state_file::TunedState;
 
     fn matrix(values: &[f32], columns: usize) -> Matrix {
         Matrix {
@@ -281,11 +208,11 @@ mod tests {
     fn thumbnails_never_lose_the_largest_number() {
         let mut values = vec![0.1; 36];
         values[14] = -7.0;
-        let small = thumbnail(&matrix(&values, 6), 2);
+        let small = thumbnail(&matrix(&values, 6), [2, 2]);
         assert_eq!(small, [-7.0, 0.1, 0.1, 0.1]);
-        let large = thumbnail(&matrix(&[1.0, 2.0, 3.0, 4.0], 2), 4);
+        let large = thumbnail(&matrix(&[1.0, 2.0, 3.0, 4.0], 2), [4, 4]);
         assert_eq!(large[..4], [1.0, 1.0, 2.0, 2.0]);
-        assert!(thumbnail(&matrix(&[f32::NAN; 4], 2), 2)[0].is_nan());
+        assert!(thumbnail(&matrix(&[f32::NAN; 4], 2), [2, 2])[0].is_nan());
     }
 
     #[test]
@@ -313,23 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn the_grid_has_every_head_and_the_difference_of_two_states() {
-        let state = |x: f32| TunedState {
-            n_layer: 2,
-            n_head: 2,
-            head_size: 2,
-            layers: vec![vec![1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 0.0, -5.0], vec![x; 8]],
-            shifts: None,
-        };
-        let (now, before) = (Tuned::from(state(0.5)), Tuned::from(state(0.0)));
-        let grid = HeadGrid::new(&now, None, MatrixKind::S0).unwrap();
-        assert_eq!(grid.limits(Scale::Symmetric), Limits::symmetric(5.0));
-        let quiet = grid.head(1, 1).unwrap();
-        assert_eq!((quiet.norm, quiet.symmetric), (1.0, Limits::symmetric(0.5)));
-        let grid = HeadGrid::new(&now, Some(&before), MatrixKind::S0).unwrap();
-        assert_eq!(grid.limits(Scale::Symmetric), Limits::symmetric(0.5));
-        // A standard run has no R.
-        let grid = HeadGrid::new(&now, None, MatrixKind::R).unwrap();
-        assert!(grid.head(0, 0).is_none());
+    fn sides_that_no_texture_has_are_drawn_in_parts() {
+        let mut values = vec![0.0; MAX_SIDE + 2];
+        values[MAX_SIDE] = -3.0;
+        let image = MatrixImage::new(matrix(&values, MAX_SIDE + 2));
+        assert_eq!((image.data.width, image.data.height), (MAX_SIDE, 1));
+        assert_eq!(image.value(0, MAX_SIDE), Some(-3.0));
+        let row = thumbnail(&image.matrix, [1, MAX_SIDE]);
+        assert_eq!(row.iter().filter(|x| **x == -3.0).count(), 1);
     }
 }

@@ -9,7 +9,8 @@ use eframe::egui::{
 };
 
 use super::context::{
-    StatesContext, beside_words, caveat, is_beside, is_of_choice, origin_words, symbol,
+    StatesContext, beside_words, caveat, is_beside, is_of_choice, module, origin_words,
+    place_words, symbol,
 };
 use super::controls::save_ui;
 use super::images::MatrixImage;
@@ -144,12 +145,9 @@ fn pane_ui(
     let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
     let origin = rect.min + vec2(AXIS, 0.0);
     let square = Rect::from_min_size(origin, vec2(side, height));
-    let name = tr!(
-        "{} of layer {}, head {}",
-        symbol(look.settings.kind, look.settings.follows_text),
-        look.settings.layer,
-        look.settings.head
-    );
+    let kind = symbol(look.settings.kind, look.settings.follows_text);
+    let place = place_words(look.settings.kind, look.settings.place());
+    let name = tr!("{kind} of {place}", kind, place);
     named(&response, Role::Image, &name);
     response.context_menu(|ui| save_ui(ui, look));
     let settings = &mut *look.settings;
@@ -194,7 +192,11 @@ fn title_ui(ui: &mut Ui, look: &mut StatesContext<'_>, shown: &MatrixImage) {
     let caveat = caveat(look);
     let settings = &mut *look.settings;
     let (layer, head) = (settings.layer, settings.head);
-    group_title(ui, &tr!("Layer {layer}, head {head}", layer, head));
+    let title = match settings.kind.is_of_adapter() {
+        true => tr!("Layer {layer}, {}", module(settings.place()), layer),
+        false => tr!("Layer {layer}, head {head}", layer, head),
+    };
+    group_title(ui, &title);
     let (rows, columns) = (shown.matrix.rows(), shown.matrix.columns);
     let kind = symbol(settings.kind, settings.follows_text);
     ui.horizontal(|ui| {
@@ -225,6 +227,16 @@ fn missing_ui(ui: &mut Ui, look: &StatesContext<'_>) {
             tr!("There is no {kind} in layer {}.", settings.layer, kind)
         }
         MatrixKind::R => tr!("This run has no decorrelation, so there is no R.").to_owned(),
+        MatrixKind::A | MatrixKind::B | MatrixKind::Product => {
+            let absent = look.data.shown.absent();
+            match absent.is_some_and(|key| is_of_choice(key, settings)) {
+                true => {
+                    let place = place_words(settings.kind, settings.place());
+                    tr!("There is no adapter at {place}.", place)
+                }
+                false => tr!("computing").to_owned(),
+            }
+        }
     };
     ui.label(text);
 }

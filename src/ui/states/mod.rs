@@ -4,6 +4,7 @@ pub(crate) mod context;
 pub(crate) mod controls;
 pub(crate) mod data;
 pub(crate) mod grid;
+pub(crate) mod head_grid;
 pub(crate) mod head_jobs;
 mod head_questions;
 pub(crate) mod images;

@@ -7,6 +7,7 @@ use eframe::egui::{
 
 use super::context::{StatesContext, is_of_choice};
 use super::tables::{histogram_table, matrix_title, singular_values_table};
+use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::tuning::inspect::matrix_statistics::{Histogram, MatrixStatistics};
 use crate::ui::shell::charts;
 use crate::ui::shell::pictures::{Chart, PictureOf};
@@ -30,7 +31,7 @@ pub(super) fn numbers_ui(ui: &mut Ui, look: &StatesContext<'_>, n_columns: usize
     let statistics = &shown.statistics;
     ui.columns(n_columns, |columns| {
         let last = columns.len().saturating_sub(1);
-        statistics_ui(&mut columns[0], statistics);
+        statistics_ui(&mut columns[0], statistics, look.settings.kind);
         let histogram = &statistics.histogram;
         let of = PictureOf::Chart(Chart::Histogram);
         let plot = histogram_ui(&mut columns[1.min(last)], histogram, &origin);
@@ -44,7 +45,7 @@ pub(super) fn numbers_ui(ui: &mut Ui, look: &StatesContext<'_>, n_columns: usize
     });
 }
 
-fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics) {
+fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics, kind: MatrixKind) {
     titled(ui, tr!("Statistics"), "");
     Grid::new("statistics").spacing([18.0, 3.0]).show(ui, |ui| {
         let condition = of.condition();
@@ -77,7 +78,18 @@ fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics) {
             (
                 tr!("Condition number"),
                 condition,
-                tr!("Largest over smallest singular value"),
+                match kind {
+                    // All behind the rank are zero.
+                    MatrixKind::Product => {
+                        tr!("Largest over smallest of the singular values that the rank allows")
+                    }
+                    MatrixKind::S0
+                    | MatrixKind::Z
+                    | MatrixKind::Lifted
+                    | MatrixKind::R
+                    | MatrixKind::A
+                    | MatrixKind::B => tr!("Largest over smallest singular value"),
+                },
             ),
         ];
         for (name, value, hint) in rows {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use eframe::egui::Context;
 
 use super::data::{GridKey, MatrixImageKey, StateKey, read, state_from};
-use super::images::{HeadGrid, MatrixImage};
+use super::head_grid::HeadGrid;
+use super::images::MatrixImage;
 use super::settings::{Beside, CompareWith, StatesSettings};
 use super::state::{Answer, States};
 use crate::protocol::command::Command;

@@ -55,6 +55,9 @@ pub struct StatesSettings {
     pub layer: usize,
     /// Its head.
     pub head: usize,
+    /// The frozen matrix whose adapter is looked at, by its number among those that can
+    /// have one.
+    pub target: usize,
     /// The matrix.
     pub kind: MatrixKind,
     /// The colours.
@@ -99,12 +102,38 @@ impl StatesSettings {
         max: Pos2::new(1.0, 1.0),
     };
 
-    /// The head that is looked at.
+    /// The head that is looked at, or the adapter.
     pub fn place(&self) -> Place {
         Place {
             layer: self.layer,
-            head: self.head,
+            head: match self.kind.is_of_adapter() {
+                true => self.target,
+                false => self.head,
+            },
         }
+    }
+
+    /// The number of the head or of the adapter's matrix, to be changed.
+    pub fn across(&mut self) -> &mut usize {
+        match self.kind.is_of_adapter() {
+            true => &mut self.target,
+            false => &mut self.head,
+        }
+    }
+
+    /// Looks at another kind of matrix. What stands beside it goes where it is a head
+    /// and the matrix is an adapter's, or the other way round.
+    pub fn turn_to(&mut self, kind: MatrixKind) {
+        if kind.is_of_adapter() != self.kind.is_of_adapter() {
+            if let Beside::Head(_) = self.beside {
+                self.beside = Beside::Nothing;
+            }
+            self.zoom = Self::WHOLE;
+            if let ColourRange::Locked(_) = self.range {
+                self.range = ColourRange::Shared;
+            }
+        }
+        self.kind = kind;
     }
 
     /// Whether a part of the matrix is shown.
@@ -122,6 +151,7 @@ impl Default for StatesSettings {
         Self {
             layer: 0,
             head: 0,
+            target: 0,
             kind: MatrixKind::default(),
             scale: Scale::default(),
             range: ColourRange::default(),

@@ -1,8 +1,9 @@
 //! The state of the states view: its settings and the data that was read.
 
 use super::data::{GridKey, MatrixImageKey, StateKey, StatesData};
+use super::head_grid::HeadGrid;
 use super::head_jobs::HeadJobs;
-use super::images::{HeadGrid, MatrixImage};
+use super::images::MatrixImage;
 use super::settings::StatesSettings;
 use crate::error::Result;
 use crate::tuning::method::tuned::Tuned;

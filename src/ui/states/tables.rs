@@ -1,8 +1,8 @@
 //! What the charts of states are drawn of, as tables.
 
-use super::context::{origin_words, symbol};
+use super::context::{module, origin_words, place_words, symbol};
 use super::data::{GridKey, MatrixImageKey};
-use super::images::HeadGrid;
+use super::head_grid::HeadGrid;
 use super::settings::StatesSettings;
 use crate::protocol::head_requests::Ablation;
 use crate::protocol::trace::Traced;
@@ -17,15 +17,9 @@ const DIGITS: usize = 6;
 /// Which matrix is shown, of what.
 pub(super) fn matrix_title(settings: &StatesSettings, run: &Run, key: &MatrixImageKey) -> String {
     let kind = symbol(settings.kind, settings.follows_text);
-    let (layer, head) = (settings.layer, settings.head);
+    let place = place_words(settings.kind, settings.place());
     let origin = origin_words(key, run);
-    tr!(
-        "{kind} of layer {layer}, head {head}, {origin}",
-        kind,
-        layer,
-        head,
-        origin
-    )
+    tr!("{kind} of {place}, {origin}", kind, place, origin)
 }
 
 /// How often which numbers occur; a row for each interval.
@@ -67,16 +61,24 @@ pub(super) fn heads_table(key: &GridKey, grid: &HeadGrid, worth: Option<&Ablatio
     let token = key.token.map_or(String::new(), |(_, n_tokens)| {
         tr!(", after token {n_tokens} of a text", n_tokens)
     });
-    let title = tr!(
-        "{kind} of every head, {of}{less}{token}",
-        kind,
-        of,
-        less,
-        token
-    );
+    let is_of_adapter = key.kind.is_of_adapter();
+    let title = match is_of_adapter {
+        true => tr!("{kind} of every adapter, {of}{less}", kind, of, less),
+        false => tr!(
+            "{kind} of every head, {of}{less}{token}",
+            kind,
+            of,
+            less,
+            token
+        ),
+    };
+    let across = match is_of_adapter {
+        true => tr!("frozen matrix"),
+        false => tr!("head"),
+    };
     let mut columns = vec![
         tr!("layer"),
-        tr!("head"),
+        across,
         tr!("norm"),
         tr!("least"),
         tr!("largest"),
@@ -92,12 +94,17 @@ pub(super) fn heads_table(key: &GridKey, grid: &HeadGrid, worth: Option<&Ablatio
                 Some(value) => Cell::number(value, DIGITS),
                 None => Cell::Empty,
             };
+            // A sample does not know them.
+            let ends = of.filter(|_| !grid.is_sample).map(|of| of.sequential);
             let mut row = vec![
                 Cell::Count(layer as u64),
-                Cell::Count(head as u64),
+                match is_of_adapter {
+                    true => Cell::text(module(Place { layer, head })),
+                    false => Cell::Count(head as u64),
+                },
                 number(of.map(|of| of.norm)),
-                number(of.map(|of| f64::from(of.sequential.low))),
-                number(of.map(|of| f64::from(of.sequential.high))),
+                number(ends.map(|of| f64::from(of.low))),
+                number(ends.map(|of| f64::from(of.high))),
             ];
             if let Some(worth) = worth {
                 row.push(number(worth.rise(Place { layer, head })));

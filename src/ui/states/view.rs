@@ -6,7 +6,7 @@
 //! | `controls.rs` | which matrix, which head, which colours, less what |
 //! | `steps.rs` | the scrubber over the steps |
 //! | `tokens.rs` | the text, its tokens, and the scrubber over them |
-//! | `grid.rs` | every head |
+//! | `grid.rs`, `head_grid.rs` | every head or adapter, and what is drawn of them |
 //! | `worth.rs` | what each head is worth, over the grid |
 //! | `large.rs`, `pane.rs` | one head or two beside each other, with zoom and profiles |
 //! | `numbers.rs` | statistics, histogram and singular values |
@@ -66,9 +66,10 @@ pub(crate) fn states_ui(ui: &mut Ui, workspace: &Workspace, states: &mut States)
         );
         return None;
     };
-    let sizes = [tuned.state.n_layer, tuned.state.n_head];
+    let sizes = settings.kind.places(&tuned);
     settings.layer = settings.layer.min(sizes[0].saturating_sub(1));
-    settings.head = settings.head.min(sizes[1].saturating_sub(1));
+    let across = settings.across();
+    *across = sizes[1].saturating_sub(1).min(*across);
     let known = heads.known(run, settings, &key, workspace);
     let mut look = StatesContext {
         run,
@@ -80,7 +81,7 @@ pub(crate) fn states_ui(ui: &mut Ui, workspace: &Workspace, states: &mut States)
         asked: None,
     };
     heading_ui(ui, &look, &key);
-    super::controls::controls_ui(ui, &mut look, &workspace.store, tuned.lift.is_some());
+    super::controls::controls_ui(ui, &mut look, &workspace.store, &tuned);
     super::steps::steps_ui(ui, &mut look);
     ui.add_space(4.0);
     scrolled(ui, |ui| {
@@ -128,8 +129,12 @@ fn heading_ui(ui: &mut Ui, look: &StatesContext<'_>, key: &StateKey) {
         let is_it = of.of == *key || (is_live && of.of.run == key.run);
         is_it && of.kind == settings.kind && of.token.is_none()
     });
-    let norm = shown.map_or(String::new(), |(_, grid)| {
-        tr!(", norm {} over all heads", number(grid.norm))
+    let norm = shown.map_or(String::new(), |(of, grid)| {
+        let norm = number(grid.norm);
+        match of.kind.is_of_adapter() {
+            true => tr!(", norm {norm} over all adapters", norm),
+            false => tr!(", norm {} over all heads", norm),
+        }
     });
     let less = match &settings.compare {
         CompareWith::Nothing => String::new(),

@@ -19,7 +19,8 @@ const NUMBER_FROM: f32 = 46.0;
 
 /// What is known of the state that is shown, if it is to be drawn.
 fn shown<'a>(look: &StatesContext<'a>) -> Option<&'a Ablation> {
-    let known = look.heads.ablation.filter(|_| look.settings.shows_worth)?;
+    let is_shown = look.settings.shows_worth && !look.settings.kind.is_of_adapter();
+    let known = look.heads.ablation.filter(|_| is_shown)?;
     Some(&known.ablation)
 }
 
@@ -79,6 +80,10 @@ fn signed(change: f64) -> String {
 
 /// The button that begins the measurement, how far it is, and what it is of.
 pub(super) fn worth_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
+    // It is of the state.
+    if look.settings.kind.is_of_adapter() {
+        return;
+    }
     ui.add_space(4.0);
     let known = look.heads.ablation;
     if let Some(of) = known.filter(|of| of.ablation.is_on) {
@@ -146,6 +151,7 @@ pub(super) fn worth_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
 /// What a head is worth, in a line of its own; nothing where it is not known.
 pub(super) fn words(look: &StatesContext<'_>, layer: usize, head: usize) -> String {
     let known = look.heads.ablation.map(|of| &of.ablation);
+    let known = known.filter(|_| !look.settings.kind.is_of_adapter());
     let rise = known.and_then(|ablation| ablation.rise(Place { layer, head }));
     rise.map_or(String::new(), |rise| {
         tr!("\nwithout it the held-out loss changes by {}", signed(rise))

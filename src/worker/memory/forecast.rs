@@ -14,7 +14,7 @@ use crate::tuning::plan::fit::Fit;
 use crate::tuning::plan::memory::MemoryEstimate;
 use crate::tuning::spec::Layers;
 use crate::worker::run_data::RunData;
-use crate::worker::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
+use crate::worker::session::{fitting_tokenizer, open_checkpoint};
 
 /// The model and the data of a run, and the memory that it would take.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +47,7 @@ impl MemoryForecast {
         let checkpoint = open_checkpoint(source)?;
         let model = ModelConfig::from_checkpoint(&checkpoint)?;
         let halves = Precision::halves_of(&checkpoint);
-        let tokenizer = fitting_tokenizer(&spec.model, checkpoint_name(source), model.vocab_size)?;
+        let tokenizer = fitting_tokenizer(&spec.model, &model)?;
         let data = RunData::load(spec, &tokenizer)?;
         let n_tokens: usize = data.train.iter().map(Example::n_tokens).sum();
         Ok(Self {

@@ -10,6 +10,7 @@ The layer is written out from the equations of the paper (arXiv 2412.06464) and 
 import json
 import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,20 +18,32 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 HERE = Path(__file__).resolve().parent
-LAYERS, WIDTH, HEADS, SIZE, INNER, VOCAB, TAPS = 2, 32, 2, 16, 48, 64, 4
+LAYERS, WIDTH, INNER, VOCAB, TAPS = 2, 32, 48, 64, 4
 EPS, L2_EPS = 1e-5, 1e-6
 
 
-def config(negative):
-    return {
+@dataclass
+class Sizes:
+    """Heads and channels of keys, heads and channels of values."""
+    heads: int = 2
+    keys: int = 16
+    value_heads: int = 2
+    values: int = 16
+
+
+def config(negative, sizes):
+    says = {
         "architectures": ["GatedDeltaNetForCausalLM"], "model_type": "gated_deltanet", "attn": None, "attn_mode": "chunk",
-        "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_heads": HEADS, "num_v_heads": None, "head_dim": SIZE,
-        "expand_v": 1.0, "use_gate": True, "use_short_conv": True, "conv_size": TAPS, "allow_neg_eigval": negative,
+        "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_heads": sizes.heads, "num_v_heads": None, "head_dim": sizes.keys,
+        "expand_v": sizes.values / sizes.keys, "use_gate": True, "use_short_conv": True, "conv_size": TAPS, "allow_neg_eigval": negative,
         "intermediate_size": INNER, "hidden_act": "swish", "norm_eps": EPS, "tie_word_embeddings": False, "vocab_size": VOCAB,
     }
+    if sizes.value_heads != sizes.heads:
+        says["num_v_heads"] = sizes.value_heads
+    return says
 
 
-def weights(seed):
+def weights(seed, sizes):
     """Random tensors with the names and shapes of fla, of sizes at which everything matters."""
     g = torch.Generator().manual_seed(seed)
 
@@ -40,21 +53,22 @@ def weights(seed):
     def uniform(*shape, low, high):
         return low + (high - low) * torch.rand(*shape, generator=g, dtype=torch.float64)
 
-    both = HEADS * SIZE
+    rows = {"q": sizes.heads * sizes.keys, "k": sizes.heads * sizes.keys, "v": sizes.value_heads * sizes.values}
+    rows["g"] = both = rows["v"]
     w = {"model.embeddings.weight": normal(VOCAB, WIDTH, spread=1.0)}
     for i in range(LAYERS):
         p = f"model.layers.{i}."
         w[p + "attn_norm.weight"] = uniform(WIDTH, low=0.5, high=1.5)
-        for name in ["q_proj", "k_proj", "v_proj", "g_proj"]:
-            w[p + f"attn.{name}.weight"] = normal(both, WIDTH, spread=WIDTH**-0.5)
+        for name in "qkvg":
+            w[p + f"attn.{name}_proj.weight"] = normal(rows[name], WIDTH, spread=WIDTH**-0.5)
         for name in ["a_proj", "b_proj"]:
-            w[p + f"attn.{name}.weight"] = normal(HEADS, WIDTH, spread=WIDTH**-0.5)
+            w[p + f"attn.{name}.weight"] = normal(sizes.value_heads, WIDTH, spread=WIDTH**-0.5)
         # From slow decays to exp(-6) a token.
-        w[p + "attn.A_log"] = uniform(HEADS, low=-3.0, high=1.5)
-        w[p + "attn.dt_bias"] = uniform(HEADS, low=-1.0, high=1.0)
-        for name in ["q_conv1d", "k_conv1d", "v_conv1d"]:
-            w[p + f"attn.{name}.weight"] = normal(both, 1, TAPS, spread=0.6)
-        w[p + "attn.o_norm.weight"] = uniform(SIZE, low=0.5, high=1.5)
+        w[p + "attn.A_log"] = uniform(sizes.value_heads, low=-3.0, high=1.5)
+        w[p + "attn.dt_bias"] = uniform(sizes.value_heads, low=-1.0, high=1.0)
+        for name in "qkv":
+            w[p + f"attn.{name}_conv1d.weight"] = normal(rows[name], 1, TAPS, spread=0.6)
+        w[p + "attn.o_norm.weight"] = uniform(sizes.values, low=0.5, high=1.5)
         w[p + "attn.o_proj.weight"] = normal(WIDTH, both, spread=both**-0.5)
         w[p + "mlp_norm.weight"] = uniform(WIDTH, low=0.5, high=1.5)
         w[p + "mlp.gate_proj.weight"] = normal(INNER, WIDTH, spread=WIDTH**-0.5)
@@ -83,6 +97,7 @@ def convolved(x, weight):
 def forward(w, tokens, config, states=None):
     """Logits [B, T, V] and the last state of every layer, [B, H, K, V]; `states`: [H, K, V] a layer."""
     heads, eps = config["num_heads"], config["norm_eps"]
+    value_heads = config.get("num_v_heads") or heads
     h = w["model.embeddings.weight"][tokens]
     batch, n_tokens, _ = h.shape
     last = []
@@ -90,12 +105,13 @@ def forward(w, tokens, config, states=None):
         p = f"model.layers.{i}."
         x = rms(h, w[p + "attn_norm.weight"], eps)
         q, k, v = (convolved(x @ w[p + f"attn.{n}_proj.weight"].T, w[p + f"attn.{n}_conv1d.weight"])
-                   .reshape(batch, n_tokens, heads, -1) for n in "qkv")
+                   .reshape(batch, n_tokens, value_heads if n == "v" else heads, -1) for n in "qkv")
         q, k = unit(q) / math.sqrt(q.shape[-1]), unit(k)
+        q, k = (x.repeat_interleave(value_heads // heads, dim=2) for x in (q, k))  # fla's repeat
         beta = torch.sigmoid(x @ w[p + "attn.b_proj.weight"].T) * (2 if config["allow_neg_eigval"] else 1)
         step = F.softplus(x @ w[p + "attn.a_proj.weight"].T + w[p + "attn.dt_bias"])
         g = -torch.exp(w[p + "attn.A_log"]) * step
-        S = torch.zeros(batch, heads, k.shape[-1], v.shape[-1], dtype=h.dtype) if states is None \
+        S = torch.zeros(batch, value_heads, k.shape[-1], v.shape[-1], dtype=h.dtype) if states is None \
             else states[i].to(h.dtype).expand(batch, -1, -1, -1)
         outs = []
         for t in range(n_tokens):
@@ -115,20 +131,21 @@ def forward(w, tokens, config, states=None):
     return rms(h, w["model.norm.weight"], eps) @ w["lm_head.weight"].T, last
 
 
-def formula_state(layer):
+def formula_state(layer, sizes):
     """0.1 sin(0.37 n + layer), n = flat index of [head, value row, key column], as [head, key, value]."""
-    n = torch.arange(HEADS * SIZE * SIZE, dtype=torch.float64)
-    state = (0.1 * torch.sin(0.37 * n + layer)).float().view(HEADS, SIZE, SIZE)
+    shape = (sizes.value_heads, sizes.values, sizes.keys)
+    n = torch.arange(math.prod(shape), dtype=torch.float64)
+    state = (0.1 * torch.sin(0.37 * n + layer)).float().view(shape)
     return state.transpose(1, 2).contiguous()
 
 
-def make(folder, dtype, negative, seed):
+def make(folder, dtype, negative, seed, sizes=Sizes(), **more):
     folder.mkdir(exist_ok=True)
-    stored = {name: tensor.to(dtype).contiguous() for name, tensor in weights(seed).items()}
+    says = config(negative, sizes) | more
+    stored = {name: tensor.to(dtype).contiguous() for name, tensor in weights(seed, sizes).items()}
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(config(negative), indent=1) + "\n")
+    (folder / "config.json").write_text(json.dumps(says, indent=1) + "\n")
     w = {name: tensor.double() for name, tensor in stored.items()}
-    says = config(negative)
     g = torch.Generator().manual_seed(seed + 1)
     tokens = torch.randint(0, VOCAB, (2, 37), generator=g)
     targets = torch.roll(tokens, -1, 1)
@@ -136,7 +153,7 @@ def make(folder, dtype, negative, seed):
     mask[0, 20:36], mask[1, 5:30] = 1, 1
     out = {"tokens": tokens, "targets": targets, "mask": mask}
     for case in ["zero", "formula"]:
-        start = [formula_state(i).double().requires_grad_() for i in range(LAYERS)] if case == "formula" else None
+        start = [formula_state(i, sizes).double().requires_grad_() for i in range(LAYERS)] if case == "formula" else None
         logits, last = forward(w, tokens, says, start)
         out[f"{case}.logits"] = logits.detach().float()
         for i, state in enumerate(last):  # [B, H, value, key], as Gosling keeps it
@@ -169,3 +186,8 @@ if __name__ == "__main__":
     else:
         make(HERE / "f32", torch.float32, negative=False, seed=11)
         make(HERE / "bf16", torch.bfloat16, negative=True, seed=12)
+        # Values twice as wide as keys, as fla's expand_v 2 has them.
+        make(HERE / "wide", torch.float32, negative=False, seed=13, sizes=Sizes(values=32))
+        # Fewer values than keys, heads that share their keys, and a token other than 0 that ends a document.
+        grouped = Sizes(heads=2, keys=48, value_heads=4, values=32)
+        make(HERE / "grouped", torch.bfloat16, negative=True, seed=14, sizes=grouped, eos_token_id=5)

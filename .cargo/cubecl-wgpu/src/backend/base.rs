@@ -1,8 +1,6 @@
 use super::wgsl;
-use crate::{AutoRepresentationRef, WgpuCompiler, WgpuServer};
-use cubecl_core::{
-    CubeDim, ExecutionMode, WgpuCompilationOptions, prelude::Visibility, server::KernelArguments,
-};
+use crate::{AutoRepresentationRef, InfoKind, PipelineBuilder, WgpuCompiler, WgpuServer};
+use cubecl_core::{CubeDim, ExecutionMode, WgpuCompilationOptions, prelude::Visibility};
 use cubecl_ir::{DeviceProperties, PhysicalDevice};
 use cubecl_server::{
     compiler::{CompilationError, KernelCacheKey},
@@ -36,7 +34,7 @@ use super::metal_card;
 pub enum ModuleSource<'a> {
     /// An assembled SPIR-V module, handed to the driver as is.
     #[cfg(feature = "spirv")]
-    SpirV(&'a cubecl_spirv::SpirvKernel),
+    SpirV(&'a [u32]),
     /// Metal Shading Language text, handed to the driver as is.
     #[cfg(all(feature = "msl", target_os = "macos"))]
     Msl(&'a str),
@@ -55,7 +53,7 @@ impl<'a> ModuleSource<'a> {
     ) -> Result<Self, CompilationError> {
         match repr {
             #[cfg(feature = "spirv")]
-            Some(AutoRepresentationRef::SpirV(repr)) => Ok(Self::SpirV(repr)),
+            Some(AutoRepresentationRef::SpirV(repr)) => Ok(Self::SpirV(&repr.assembled_module)),
             Some(AutoRepresentationRef::Wgsl(_)) => Ok(Self::Wgsl(source)),
             #[cfg(feature = "msl")]
             Some(AutoRepresentationRef::Msl(_)) => Self::msl(source),
@@ -98,7 +96,7 @@ impl<C: WgpuCompiler> WgpuServer<C> {
     pub fn load_cached_pipeline(
         &mut self,
         kernel_id: &KernelId,
-        bindings: &KernelArguments,
+        info: InfoKind,
         mode: ExecutionMode,
     ) -> Result<
         Option<Result<crate::compute::PipelineEntry, (u64, KernelCacheKey)>>,
@@ -122,14 +120,16 @@ impl<C: WgpuCompiler> WgpuServer<C> {
                     None => ParamsTransfer::Uniform,
                 };
                 let repr = AutoRepresentationRef::SpirV(&entry.kernel);
-                let module = self.create_module(
+                let module = self.builder.create_module(
                     &entry.entrypoint_name,
                     kernel_id.cube_dim.into(),
-                    ModuleSource::SpirV(&entry.kernel),
+                    ModuleSource::SpirV(&entry.kernel.assembled_module),
                     mode,
                 )?;
+                let layout = layout_of(Some(repr), info);
                 let pipeline =
-                    self.create_pipeline(&entry.entrypoint_name, Some(repr), module, bindings)?;
+                    self.builder
+                        .create_pipeline(&entry.entrypoint_name, layout, module)?;
                 let io = entry.kernel.io.clone().map(std::sync::Arc::from);
                 Ok(Some(Ok((
                     pipeline,
@@ -145,8 +145,27 @@ impl<C: WgpuCompiler> WgpuServer<C> {
 
         res
     }
+}
 
-    pub fn create_module(
+/// Changed here, see `CHANGES.md`: the bindings of a kernel and the bytes of its immediates;
+/// none where the device finds them out itself.
+#[allow(unused_variables)]
+pub(crate) fn layout_of(repr: Option<AutoRepresentationRef<'_>>, info: InfoKind) -> Option<Layout> {
+    match repr {
+        Some(AutoRepresentationRef::Wgsl(repr)) => Some(wgsl::bindings(repr, info)),
+        #[cfg(all(feature = "msl", target_os = "macos"))]
+        Some(AutoRepresentationRef::Msl(repr)) => Some(metal::bindings(repr, info)),
+        #[cfg(feature = "spirv")]
+        Some(AutoRepresentationRef::SpirV(repr)) => Some(vulkan::bindings(repr)),
+        _ => None,
+    }
+}
+
+/// Changed here: what [`layout_of`] gives.
+pub(crate) type Layout = (Vec<Visibility>, usize);
+
+impl<C: WgpuCompiler> PipelineBuilder<C> {
+    pub(crate) fn create_module(
         &self,
         entrypoint_name: &str,
         cube_dim: CubeDim,
@@ -155,12 +174,12 @@ impl<C: WgpuCompiler> WgpuServer<C> {
     ) -> Result<ShaderModule, CompilationError> {
         match source {
             #[cfg(feature = "spirv")]
-            ModuleSource::SpirV(repr) => self
+            ModuleSource::SpirV(words) => self
                 .validated(|| unsafe {
                     self.device.create_shader_module_passthrough(
                         wgpu::ShaderModuleDescriptorPassthrough {
                             label: Some(entrypoint_name),
-                            spirv: Some(Cow::Borrowed(&repr.assembled_module)),
+                            spirv: Some(Cow::Borrowed(words)),
                             entry_points: Cow::Borrowed(&[wgpu::PassthroughShaderEntryPoint {
                                 name: entrypoint_name.into(),
                                 workgroup_size: cube_dim.into(),
@@ -253,25 +272,14 @@ impl<C: WgpuCompiler> WgpuServer<C> {
         }
     }
 
-    #[allow(unused_variables)]
-    pub fn create_pipeline(
+    pub(crate) fn create_pipeline(
         &self,
         entrypoint_name: &str,
-        repr: Option<AutoRepresentationRef<'_>>,
+        layout: Option<Layout>,
         module: ShaderModule,
-        bindings: &KernelArguments,
     ) -> Result<Arc<ComputePipeline>, CompilationError> {
-        let bindings_info = match repr {
-            Some(AutoRepresentationRef::Wgsl(repr)) => Some(wgsl::bindings(repr, bindings)),
-            #[cfg(all(feature = "msl", target_os = "macos"))]
-            Some(AutoRepresentationRef::Msl(repr)) => Some(metal::bindings(repr, bindings)),
-            #[cfg(feature = "spirv")]
-            Some(AutoRepresentationRef::SpirV(repr)) => Some(vulkan::bindings(repr, bindings)),
-            _ => None,
-        };
-
         let create = || {
-            let layout = bindings_info.map(|(bindings, immediate_size)| {
+            let layout = layout.map(|(bindings, immediate_size)| {
                 if !bindings.is_empty() {
                     let bindings = bindings
                         .into_iter()

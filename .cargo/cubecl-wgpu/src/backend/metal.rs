@@ -2,7 +2,6 @@ use cubecl_core::{
     WgpuCompilationOptions,
     ir::{AddressType, UIntKind},
     prelude::Visibility,
-    server::KernelArguments,
 };
 use cubecl_cpp::{
     metal::{arch::MetalArchitecture, supported_cmma_combinations_metal},
@@ -12,12 +11,13 @@ use cubecl_ir::{
     DeviceProperties, Type,
     features::{AtomicUsage, Plane, TypeUsage},
 };
+use crate::InfoKind;
 use wgpu::{
     DeviceDescriptor, Features, Limits,
     hal::{self, Adapter, metal},
 };
 
-pub fn bindings(repr: &MslComputeKernel, args: &KernelArguments) -> (Vec<Visibility>, usize) {
+pub fn bindings(repr: &MslComputeKernel, info: InfoKind) -> (Vec<Visibility>, usize) {
     let buffers = repr.buffers.iter().map(|it| {
         // When slices are shared, it needs to be read-write if ANY of the slices is read-write,
         // and since we can't be sure, we'll assume everything is read-write.
@@ -27,8 +27,7 @@ pub fn bindings(repr: &MslComputeKernel, args: &KernelArguments) -> (Vec<Visibil
             Visibility::ReadWrite
         }
     });
-    let uniform = args.info.dynamic_metadata_offset >= args.info.data.len();
-    let info_vis = (!args.info.data.is_empty()).then_some(match uniform {
+    let info_vis = info.has_info.then_some(match info.is_uniform {
         true => Visibility::Uniform,
         false => Visibility::Read,
     });

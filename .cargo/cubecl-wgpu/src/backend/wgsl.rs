@@ -1,4 +1,5 @@
-use cubecl_core::{Compiler, prelude::Visibility, server::KernelArguments};
+use crate::InfoKind;
+use cubecl_core::{Compiler, prelude::Visibility};
 use cubecl_core::{
     WgpuCompilationOptions,
     ir::{ElemType, UIntKind},
@@ -10,7 +11,7 @@ use crate::WgslCompiler;
 
 pub fn bindings(
     repr: &<WgslCompiler as Compiler>::Representation,
-    args: &KernelArguments,
+    info: InfoKind,
 ) -> (Vec<Visibility>, usize) {
     let mut bindings = repr
         .buffers
@@ -25,7 +26,7 @@ pub fn bindings(
             }
         })
         .collect::<Vec<_>>();
-    if !args.info.data.is_empty() {
+    if info.has_info {
         bindings.push(Visibility::Read);
     }
     (bindings, 0)

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 #[cfg(feature = "spirv")]
 use crate::ParamsTransfer;
-use crate::{CompilerInfo, WgpuBackend, WgpuServer};
+use crate::{CompilerInfo, WgpuBackend};
 
 use super::wgsl;
 
@@ -136,7 +136,11 @@ impl Compiler for AutoCompiler {
             }
             #[cfg(feature = "spirv")]
             AutoCompiler::SpirV(spirv_compiler) => {
-                Compiler::compile(spirv_compiler, kernel, compilation_options)?.into()
+                let mut kernel = Compiler::compile(spirv_compiler, kernel, compilation_options)?;
+                // Changed here: what is assembled is all that is read of it from here on; with
+                // the module every kernel would be written out as text.
+                kernel.module = None;
+                kernel.into()
             }
             #[cfg(feature = "msl")]
             AutoCompiler::Msl(msl_compiler) => {
@@ -212,20 +216,16 @@ impl WgpuCompiler for AutoCompiler {
 
     fn compile_kernel(
         &mut self,
-        server: &mut WgpuServer<AutoCompiler>,
-        kernel: Box<dyn CubeKernel>,
+        options: &WgpuCompilationOptions,
+        kernel: &dyn CubeKernel,
         definition: KernelDefinition,
     ) -> Result<CompiledKernel<Self>, CompilationError> {
         match self {
-            AutoCompiler::Wgsl(_) => {
-                CompiledKernel::compile(&*kernel, definition, self, &server.compilation_options)
-            }
+            AutoCompiler::Wgsl(_) => CompiledKernel::compile(kernel, definition, self, options),
             #[cfg(feature = "spirv")]
-            AutoCompiler::SpirV(_) => crate::vulkan::compile(self, server, kernel, definition),
+            AutoCompiler::SpirV(_) => crate::vulkan::compile(self, options, kernel, definition),
             #[cfg(feature = "msl")]
-            AutoCompiler::Msl(_) => {
-                CompiledKernel::compile(&*kernel, definition, self, &server.compilation_options)
-            }
+            AutoCompiler::Msl(_) => CompiledKernel::compile(kernel, definition, self, options),
         }
     }
 
@@ -273,11 +273,11 @@ impl WgpuCompiler for WgslCompiler {
 
     fn compile_kernel(
         &mut self,
-        server: &mut WgpuServer<Self>,
-        kernel: Box<dyn CubeKernel>,
+        options: &WgpuCompilationOptions,
+        kernel: &dyn CubeKernel,
         definition: KernelDefinition,
     ) -> Result<CompiledKernel<Self>, CompilationError> {
-        CompiledKernel::compile(&*kernel, definition, self, &server.compilation_options)
+        CompiledKernel::compile(kernel, definition, self, options)
     }
 
     fn validate_ir(
@@ -328,13 +328,13 @@ impl WgpuCompiler for MslCompiler {
 
     fn compile_kernel(
         &mut self,
-        _server: &mut WgpuServer<Self>,
-        kernel: Box<dyn CubeKernel>,
+        _options: &WgpuCompilationOptions,
+        kernel: &dyn CubeKernel,
         definition: KernelDefinition,
     ) -> Result<CompiledKernel<Self>, CompilationError> {
         // The MSL compiler uses its own CompilationOptions, not WgpuCompilationOptions.
         let compilation_options = cubecl_cpp::shared::CompilationOptions::default();
-        CompiledKernel::compile(&*kernel, definition, self, &compilation_options)
+        CompiledKernel::compile(kernel, definition, self, &compilation_options)
     }
 
     fn validate_ir(
@@ -362,11 +362,11 @@ impl WgpuCompiler for cubecl_spirv::SpirvCompiler {
 
     fn compile_kernel(
         &mut self,
-        server: &mut WgpuServer<Self>,
-        kernel: Box<dyn CubeKernel>,
+        options: &WgpuCompilationOptions,
+        kernel: &dyn CubeKernel,
         definition: KernelDefinition,
     ) -> Result<CompiledKernel<Self>, CompilationError> {
-        crate::vulkan::compile(self, server, kernel, definition)
+        crate::vulkan::compile(self, options, kernel, definition)
     }
 
     fn validate_ir(
@@ -476,12 +476,12 @@ pub trait WgpuCompiler: Compiler {
     /// Compile a runtime kernel into a [`CompiledKernel`] ready for pipeline creation.
     ///
     /// Distinct from [`Compiler::compile`], which only translates a [`KernelDefinition`].
-    /// This entry point operates on a full server-level kernel and pulls compilation
-    /// options from `server`, so its signature cannot collide with the base trait method.
+    /// This entry point operates on a full server-level kernel.
+    /// Changed here: it is given the options alone, so that any thread may compile.
     fn compile_kernel(
         &mut self,
-        server: &mut WgpuServer<Self>,
-        kernel: Box<dyn CubeKernel>,
+        options: &WgpuCompilationOptions,
+        kernel: &dyn CubeKernel,
         definition: KernelDefinition,
     ) -> Result<CompiledKernel<Self>, CompilationError>;
 

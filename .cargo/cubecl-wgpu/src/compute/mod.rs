@@ -2,6 +2,7 @@ pub(crate) mod controller;
 pub(crate) mod copies;
 pub(crate) mod device_poison;
 
+mod builder;
 mod graph;
 mod storage;
 
@@ -12,5 +13,6 @@ mod server;
 pub(super) mod stream;
 pub(super) mod timings;
 
+pub use builder::{InfoKind, KernelStore, PipelineBuilder, keep_kernels_in, set_only_builds};
 pub use server::*;
 pub use storage::*;

@@ -1,13 +1,12 @@
 use cubecl_core::server::{DeviceCaptures, ServerStorage};
 use cubecl_server::kernel::BufferIOAttr;
-use cubecl_server::kernel::DebugInformation;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 
+use super::builder::{Ahead, InfoKind, PipelineBuilder, only_builds};
 use super::graph::WgpuGraph;
 use super::storage::{WgpuResource, WgpuStorage};
 use crate::WgpuCompiler;
-use crate::backend::ModuleSource;
 use crate::schedule::{BindingsResource, ScheduleTask, ScheduledWgpuBackend};
 use alloc::sync::Arc;
 use cubecl_common::pool::LeasePool;
@@ -51,7 +50,6 @@ use cubecl_server::{
     storage::ManagedResource,
     stream::scheduler::{SchedulerMultiStream, SchedulerMultiStreamOptions, SchedulerStrategy},
     stream::{ExecuteScope, FailureStore, StreamCapture, WriteScoped, failed_writing},
-    validation::{validate_cube_dim, validate_units},
 };
 use wgpu::ComputePipeline;
 
@@ -83,7 +81,10 @@ pub enum CompilerInfo {
 /// Wgpu compute server.
 #[derive(Debug)]
 pub struct WgpuServer<C: WgpuCompiler> {
-    pub(crate) device: wgpu::Device,
+    /// Changed here, see `CHANGES.md`: what builds kernels.
+    pub(crate) builder: Arc<PipelineBuilder<C>>,
+    /// Changed here: kernels that other threads build.
+    ahead: Ahead,
     // A buffer that can be used to store stream id without extra allocations.
     streams_pool: Vec<StreamId>,
     /// The pipelines built so far, in front of the SPIR-V store when there is
@@ -94,8 +95,6 @@ pub struct WgpuServer<C: WgpuCompiler> {
     pub(crate) spirv_cache: Option<Store<(u64, KernelCacheKey), cubecl_spirv::SpirvCacheEntry>>,
     #[cfg(feature = "spirv")]
     pub(crate) build_id: cubecl_common::hash::StableHash,
-    pub compilation_options: WgpuCompilationOptions,
-    pub(crate) backend: wgpu::Backend,
     pub(crate) utilities: Arc<ServerUtilities>,
     /// Reusable buffers for the cross-stream input bindings of each launch.
     shared_bindings_pool: LeasePool<SharedMemoryBindings>,
@@ -172,10 +171,19 @@ impl<C: WgpuCompiler> WgpuServer<C> {
         #[cfg(not(feature = "spirv"))]
         let pipelines = CompilationCache::unbound();
 
-        Self {
-            compilation_options,
-            streams_pool: Vec::new(),
+        let utilities = Arc::new(utilities);
+        let builder = Arc::new(PipelineBuilder {
             device,
+            backend,
+            compilation_options,
+            utilities: utilities.clone(),
+            _compiler: PhantomData,
+        });
+
+        Self {
+            builder,
+            ahead: Ahead::default(),
+            streams_pool: Vec::new(),
             pipelines,
             scheduler: SchedulerMultiStream::new(
                 utilities.logger.clone(),
@@ -190,8 +198,7 @@ impl<C: WgpuCompiler> WgpuServer<C> {
             spirv_cache,
             #[cfg(feature = "spirv")]
             build_id: cubecl_server::compiler::build_id_hash(),
-            backend,
-            utilities: Arc::new(utilities),
+            utilities,
             shared_bindings_pool: LeasePool::with_capacity(tasks_max * max_streams as usize),
             graphs: HashMap::new(),
             _compiler: PhantomData,
@@ -242,97 +249,34 @@ impl<C: WgpuCompiler> WgpuServer<C> {
         if let Some(pipeline) = self.pipelines.get(&kernel_id) {
             return Ok(pipeline.clone());
         }
+        if let Some(pipeline) = self.ahead.wait(&kernel_id) {
+            self.pipelines.insert(kernel_id, pipeline.clone());
+            return Ok(pipeline);
+        }
 
-        let mut recording = CompilationRecording::new(&kernel_id);
-        let cached = self.load_cached_pipeline(&kernel_id, bindings, mode)?;
+        let recording = CompilationRecording::new(&kernel_id);
+        let info = InfoKind::of(bindings);
+        let cached = self.load_cached_pipeline(&kernel_id, info, mode)?;
 
         if let Some(Ok(pipeline)) = cached {
             self.pipelines.insert(kernel_id, pipeline.clone());
             recording.loaded();
             return Ok(pipeline);
         }
+        drop(recording);
 
-        validate_cube_dim(&self.utilities.properties, &kernel_id)?;
-        validate_units(&self.utilities.properties, &kernel_id)?;
-
-        let definition = cubecl_core::define_kernel(&*kernel)?;
-        recording.defined(&definition);
-
-        let mut compiler = C::init(self.backend, &self.compilation_options);
-        let mut compiled = compiler.compile_kernel(self, kernel, definition)?;
-
-        if self.scheduler.logger.compilation_source_activated() {
-            compiled.debug_info = Some(DebugInformation::new(
-                compiler.lang_tag(),
-                kernel_id.clone(),
-            ));
-        }
-        self.scheduler.logger.log_compilation(&compiled);
-
-        compiler.validate_ir(&compiled.repr, &self.utilities.properties)?;
-        // The compiled kernel's per-buffer answer, before the repr is
-        // consumed: what the write scope stages from.
-        let io = compiled.io.take().map(Arc::from);
-        let (compiler_info, auto_repr) = compiler.normalize_repr(compiled.repr);
-        let repr = auto_repr.as_ref().map(|r| r.as_ref());
-
-        // /!\ Do not delete the following commented code.
-        // This is useful while working on the metal compiler.
-        // Also the errors are printed nicely which is not the case when this is the runtime
-        // that does it.
-        // {
-        //     // Write shader in metal file then compile it for error
-        //     std::fs::write("shader.metal", &compiled.source).expect("should write to file");
-        //     let status = std::process::Command::new("xcrun")
-        //         .args(vec![
-        //             "-sdk",
-        //             "macosx",
-        //             "metal",
-        //             "-o",
-        //             "shader.ir",
-        //             "-c",
-        //             "shader.metal",
-        //             "-w",
-        //         ])
-        //         .status()
-        //         .expect("should launch the command");
-        //     if !status.success() {
-        //         println!("SOURCE:\n{}", compiled.source);
-        //         std::process::exit(status.code().unwrap());
-        //     }
-        // }
-
-        let module = self.create_module(
-            &compiled.entrypoint_name,
-            kernel_id.cube_dim.into(),
-            ModuleSource::resolve(repr, compiler.lang_tag(), &compiled.source)?,
-            mode,
-        )?;
-        let pipeline = self.create_pipeline(&compiled.entrypoint_name, repr, module, bindings)?;
-        self.pipelines.insert(
-            kernel_id.clone(),
-            (pipeline.clone(), compiler_info, io.clone()),
-        );
-
-        recording.source(&compiled.source);
-
-        // Only a SPIR-V kernel is stored: any other build changes nothing.
-        let stored = false;
+        // Changed here, see `CHANGES.md`: the rest of it stands in `builder.rs`.
+        let built = self.builder.build(&*kernel, &kernel_id, info)?;
+        self.pipelines.insert(kernel_id, built.entry.clone());
         #[cfg(feature = "spirv")]
-        let stored = match (cached, auto_repr) {
-            (Some(Err(key)), Some(crate::AutoRepresentation::SpirV(kernel))) => {
-                let cache = self.spirv_cache.as_mut().unwrap();
-                store_compiled(
-                    cache,
-                    key,
-                    cubecl_spirv::SpirvCacheEntry::new(compiled.entrypoint_name, kernel),
-                )
-            }
-            _ => stored,
-        };
-        recording.compiled(stored);
-
-        Ok((pipeline, compiler_info, io))
+        if let (Some(Err(key)), Some(crate::AutoRepresentation::SpirV(kernel))) =
+            (cached, built.repr)
+        {
+            let cache = self.spirv_cache.as_mut().unwrap();
+            let entry = cubecl_spirv::SpirvCacheEntry::new(built.entrypoint_name, kernel);
+            store_compiled(cache, key, entry);
+        }
+        Ok(built.entry)
     }
 }
 
@@ -546,6 +490,14 @@ impl<C: WgpuCompiler> Server for WgpuServer<C> {
         // failure in it leaves nothing stale, and tainting its buffers would
         // fail unrelated reads of memory the run deliberately left alone.
         let kernel_id = kernel.id();
+        // Changed here, see `CHANGES.md`.
+        if only_builds(stream_id) {
+            if !self.pipelines.contains(&kernel_id) {
+                let info = InfoKind::of(&args);
+                self.ahead.begin(&self.builder, kernel, kernel_id, info);
+            }
+            return;
+        }
         let (pipeline, compiler_info, io) = match self.pipeline(kernel, &args) {
             Ok(val) => val,
             Err(err) => {

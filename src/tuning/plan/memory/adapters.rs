@@ -12,6 +12,8 @@ pub struct AdapterShape {
     pub rank: usize,
     /// The matrices that have one.
     pub targets: LoraTargets,
+    /// Whether some of what they multiply is dropped.
+    pub drops: bool,
 }
 
 impl AdapterShape {
@@ -21,6 +23,7 @@ impl AdapterShape {
         Some(Self {
             rank: lora.rank,
             targets: lora.targets,
+            drops: lora.dropout > 0.0,
         })
     }
 
@@ -50,14 +53,16 @@ impl AdapterShape {
     }
 
     /// Numbers that one layer needs besides while it goes back: the squared ReLU and
-    /// the gradient through it, or the gradient of a matrix's input once more.
+    /// the gradient through it, or the gradient of a matrix's input once more. With
+    /// dropout what is left of either stands beside it.
     pub(super) fn working_values(&self, config: &ModelConfig, shape: &StepShape) -> u64 {
         let tokens = shape.batch * shape.tokens;
         let widest = match self.targets.ffn_value {
             true => 2 * config.n_ffn,
             false => config.n_embd,
         };
-        (tokens * widest) as u64
+        let copies = if self.drops { 2 } else { 1 };
+        (tokens * widest * copies) as u64
     }
 
     /// A and B of one layer, their gradients and two moments.

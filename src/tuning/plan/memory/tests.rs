@@ -193,7 +193,11 @@ fn activations_with_adapters_are_those_that_are_kept() {
                 window: None,
                 precision: Precision::F32,
                 branch: None,
-                adapters: Some(AdapterShape { rank, targets }),
+                adapters: Some(AdapterShape {
+                    rank,
+                    targets,
+                    drops: false,
+                }),
                 token_shifts: false,
             };
             let estimate = MemoryEstimate::new(config, &shape);

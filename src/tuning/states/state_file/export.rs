@@ -285,11 +285,11 @@ impl Export<'_> {
     }
 
     fn shape(&self) -> [usize; 3] {
-        [
-            self.state.n_head,
-            self.state.head_size,
-            self.state.head_size,
-        ]
+        let [n_head, n_values, n_keys] = self.state.shape();
+        match self.orientation {
+            Orientation::ValueKey => [n_head, n_values, n_keys],
+            Orientation::KeyValue => [n_head, n_keys, n_values],
+        }
     }
 
     /// A layer in the file's order and type, and its largest rounding.
@@ -298,7 +298,10 @@ impl Export<'_> {
         let values = &self.state.layers[layer];
         let ordered = match self.orientation {
             Orientation::ValueKey => Cow::Borrowed(values),
-            Orientation::KeyValue => Cow::Owned(transposed(values, self.state.head_size)),
+            Orientation::KeyValue => {
+                let sizes = [self.state.head_size, self.state.key_size];
+                Cow::Owned(transposed(values, sizes))
+            }
         };
         let (bytes, max_abs_rounding) = self.encoded(&ordered);
         let encoded = Encoded {

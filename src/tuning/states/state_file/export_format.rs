@@ -218,6 +218,7 @@ mod tests {
             n_layer: 2,
             n_head: 1,
             head_size: 2,
+            key_size: 2,
             layers: vec![vec![0.5, -1.0, 2.0, 0.25], vec![0.0, 3.0, -4.0, 1.0]],
             shifts: None,
         }

@@ -162,13 +162,13 @@ pub fn write_s0_folder(
         ));
     }
     std::fs::create_dir_all(folder).map_err(|source| Error::io("create", folder, source))?;
-    let shape = [state.n_head, state.head_size, state.head_size];
     let refuse =
         |error: safetensors::SafeTensorError| Error::input(folder, STATES, error.to_string());
     let state = &match orientation_of(metadata.architecture) {
         Orientation::ValueKey => state.clone(),
         Orientation::KeyValue => state.transposed(),
     };
+    let shape = state.shape();
     let bytes = |layer: &Vec<f32>| layer.iter().flat_map(|x| x.to_le_bytes()).collect();
     let layers: Vec<Vec<u8>> = state.layers.iter().map(bytes).collect();
     let mut views = Vec::new();
@@ -222,6 +222,7 @@ mod tests {
             n_layer: 2,
             n_head: 2,
             head_size: 2,
+            key_size: 2,
             layers: vec![layer(0.5), layer(-3.0)],
             shifts: None,
         }

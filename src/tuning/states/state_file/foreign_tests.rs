@@ -20,6 +20,7 @@ fn expected() -> TunedState {
         n_layer: 2,
         n_head: 1,
         head_size: 2,
+        key_size: 2,
         layers: vec![layer(-1.5), layer(2.5)],
         shifts: None,
     }

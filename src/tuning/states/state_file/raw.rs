@@ -13,9 +13,9 @@ use crate::error::{Error, Result};
 use crate::model::config::ModelConfig;
 
 /// Numbers of a layer, and those of them before its matrices.
-fn sizes(n_head: usize, head_size: usize) -> Option<(usize, usize)> {
-    let shifts = n_head.checked_mul(head_size)?.checked_mul(2)?;
-    let matrices = n_head.checked_mul(head_size)?.checked_mul(head_size)?;
+fn sizes([n_head, n_values, n_keys]: [usize; 3]) -> Option<(usize, usize)> {
+    let shifts = n_head.checked_mul(n_values)?.checked_mul(2)?;
+    let matrices = n_head.checked_mul(n_values)?.checked_mul(n_keys)?;
     Some((shifts.checked_add(matrices)?, shifts))
 }
 
@@ -89,7 +89,7 @@ pub fn raw_in(path: &Path, bytes: &[u8], model: &ModelConfig) -> Result<TunedSta
         );
         return Err(Error::input(path, tr!("size"), reason));
     }
-    let Some((n_per_layer, n_shifts)) = sizes(model.n_head, model.head_size) else {
+    let Some((n_per_layer, n_shifts)) = sizes(model.state_shape()) else {
         return Err(Error::input(
             path,
             tr!("size"),
@@ -109,6 +109,7 @@ pub fn raw_in(path: &Path, bytes: &[u8], model: &ModelConfig) -> Result<TunedSta
         n_layer: model.n_layer,
         n_head: model.n_head,
         head_size: model.head_size,
+        key_size: model.key_size(),
         layers: layers.map(|layer| layer[n_shifts..].to_vec()).collect(),
         shifts: has_shifts.then_some(shifts),
     };
@@ -119,7 +120,7 @@ pub fn raw_in(path: &Path, bytes: &[u8], model: &ModelConfig) -> Result<TunedSta
 }
 
 fn wanted_bytes(model: &ModelConfig) -> Option<usize> {
-    let (n_per_layer, _) = sizes(model.n_head, model.head_size)?;
+    let (n_per_layer, _) = sizes(model.state_shape())?;
     n_per_layer.checked_mul(model.n_layer)?.checked_mul(4)
 }
 
@@ -134,6 +135,8 @@ mod tests {
             n_embd: 4,
             n_head: 2,
             head_size: 2,
+            keys: None,
+            end_of_document: 0,
             vocab_size: 10,
             n_ffn: 16,
             decay_rank: 1,
@@ -149,6 +152,7 @@ mod tests {
             n_layer: 2,
             n_head: 2,
             head_size: 2,
+            key_size: 2,
             layers: (0..2).map(layer).collect(),
             shifts: None,
         }

@@ -251,6 +251,7 @@ mod tests {
             n_layer: 1,
             n_head: 1,
             head_size: 2,
+            key_size: 2,
             layers: vec![vec![first, 1.0, 2.0, 3.0]],
             shifts: None,
         }

@@ -176,18 +176,19 @@ impl<'a> StateTensors<'a> {
             None => matrices(first.shape),
         };
         match *of_layer {
-            [n_head, head_size, n_key] if n_head > 0 && head_size > 0 && head_size == n_key => {
+            [n_head, head_size, key_size] if n_head > 0 && head_size > 0 && key_size > 0 => {
                 Ok(TunedState {
                     n_layer: self.n_layer,
                     n_head,
                     head_size,
+                    key_size,
                     layers: Vec::new(),
                     shifts: None,
                 })
             }
             _ => {
                 let reason = tr!(
-                    "is {}, wanted [heads, head size, head size]",
+                    "is {}, wanted [heads, values, keys]",
                     format_args!("{:?}", first.shape)
                 );
                 refuse(first.name, reason)
@@ -210,7 +211,7 @@ impl<'a> StateTensors<'a> {
             let of_layer = TensorView::new(stacked.name, stacked.dtype, &stacked.shape[1..], bytes);
             return Ok(of_layer.to_f32());
         }
-        let want = [state.n_head, state.head_size, state.head_size];
+        let want = state.shape();
         match self.checkpoint.tensor(&name) {
             None => refuse(tr!(
                 "is missing, though the file has {} states",
@@ -313,7 +314,8 @@ fn matrices(shape: &[usize]) -> &[usize] {
     &shape[n_ones..]
 }
 
-/// Whether one tensor holds the states of all layers, [layers, heads, N, N].
+/// Whether one tensor holds the states of all layers, [layers, heads, N, K] or
+/// [layers, heads, K, N].
 pub(super) fn is_stacked(checkpoint: &Checkpoint) -> bool {
     stacked(checkpoint).is_some()
 }
@@ -324,8 +326,7 @@ fn stacked(checkpoint: &Checkpoint) -> Option<TensorView<'_>> {
         return None;
     };
     // With a single layer it may as well be one layer's with a leading dimension.
-    let has_layers =
-        matches!(*only.shape, [n_layer, _, rows, columns] if n_layer > 1 && rows == columns);
+    let has_layers = matches!(*only.shape, [n_layer, _, _, _] if n_layer > 1);
     let is_plain = only.dtype.is_float() && only.plain_bytes().is_some();
     (has_layers && is_plain).then_some(only)
 }

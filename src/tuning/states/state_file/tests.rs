@@ -13,6 +13,7 @@ fn counting_state() -> TunedState {
         n_layer,
         n_head,
         head_size,
+        key_size: head_size,
         layers: (0..n_layer).map(layer).collect(),
         shifts: None,
     }
@@ -191,10 +192,9 @@ fn files_that_are_no_state_are_refused() {
     let uneven = [good, ("blocks.1.att.time_state", &[2, 8, 8])];
     check_refused(read_shapes(&uneven, &vk), "that of layer 0 is [2, 4, 4]");
     let oblong = [("blocks.0.att.time_state", &[2, 4, 5][..])];
-    check_refused(
-        read_shapes(&oblong, &vk),
-        "wanted [heads, head size, head size]",
-    );
+    read_shapes(&oblong, &vk).unwrap();
+    let flat = [("blocks.0.att.time_state", &[4, 4][..])];
+    check_refused(read_shapes(&flat, &vk), "wanted [heads, values, keys]");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
     write_safetensors(&counting_state(), &path, &Metadata::default()).unwrap();
@@ -210,6 +210,8 @@ fn a_state_of_another_model_is_refused() {
         n_embd: 32,
         n_head: 2,
         head_size: 16,
+        keys: None,
+        end_of_document: 0,
         vocab_size: 10,
         n_ffn: 128,
         decay_rank: 1,

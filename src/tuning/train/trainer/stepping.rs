@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{MAX_STATE_RMS, Trainer};
 use crate::error::{Error, Result};
+use crate::kernels::device::build_ahead;
 use crate::model::branch::BranchGuard;
 use crate::tuning::method::decorrelation::SecondMoments;
 use crate::tuning::method::lift::{Lift, LiftGradients};
@@ -97,6 +98,10 @@ impl Trainer<'_> {
             return Err(Error::spec("data.loss_on", reason));
         }
         let scale = 1.0 / n_counted as f32;
+        if !self.has_kernels {
+            self.has_kernels = true;
+            build_ahead(self.device, || drop(self.gradient(micro_batches, scale)));
+        }
         let StepGradients {
             loss,
             state,
@@ -309,11 +314,12 @@ impl Trainer<'_> {
             lora,
             shifts,
         } = seen;
-        let n = self.model.config().head_size;
+        let config = self.model.config();
+        let (n, k) = (config.head_size, config.key_size());
         // Comparisons are false for what is not a number.
         let mut now = norm.clone().lower_equal_elem(f32::MAX);
         let limit = |n_values: usize| (MAX_STATE_RMS * MAX_STATE_RMS * n_values as f64) as f32;
-        now = now.bool_and(state.clone().max().lower_equal_elem(limit(n * n)));
+        now = now.bool_and(state.clone().max().lower_equal_elem(limit(n * k)));
         if let (Some(squares), Some(lift)) = (lift, &self.lift) {
             let [_, _, _, m] = lift.weights().dims();
             now = now.bool_and(squares.clone().max().lower_equal_elem(limit(n * m)));
@@ -337,9 +343,18 @@ impl Trainer<'_> {
     /// each batch's gradient is taken times `scale`.
     pub(super) fn gradient(&self, micro_batches: &[Batch], scale: f32) -> StepGradients {
         let mut total: Option<StepGradients> = None;
-        let start = self.start();
-        let counted = micro_batches.iter().enumerate();
-        for (idx, batch) in counted.filter(|(_, batch)| batch.n_counted() > 0) {
+        let mut start = self.start();
+        let mut first_text = 0;
+        for (idx, batch) in micro_batches.iter().enumerate() {
+            let own_first = first_text;
+            first_text += batch.n_batch;
+            if batch.n_counted() == 0 {
+                continue;
+            }
+            if let Some(lora) = self.lora.as_ref().filter(|lora| lora.drops()) {
+                let n_layer = self.model.config().n_layer;
+                start.adapters = lora.thinned_adapters(n_layer, self.steps_taken, own_first);
+            }
             let lift = self.lift.as_ref();
             let at = lift.and_then(|lift| lift.positions(batch, self.steps_taken, idx));
             let part = self.batch_gradient(batch, at.as_deref(), &start, scale);

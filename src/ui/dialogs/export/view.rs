@@ -1,16 +1,17 @@
-//! The dialog that exports a state: the format, its limits, and what was written.
+//! The dialog that exports a state or adapters: the format, its limits, and what was
+//! written.
 
 use std::path::Path;
 
 use eframe::egui::{Button, Context, DragValue, RichText, Spinner, TextEdit, Ui};
 
-use super::{ExportDialog, Exports, FORMATS, NotExported, format_words};
+use super::{AdapterFile, ExportDialog, Exports, FORMATS, NotExported, format_words};
 use crate::language;
 use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE, NO_LLAMA_CPP};
 use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::theme::{GAP, palette};
-use crate::ui::widgets::controls::{from_right, modal, primary_button, weak_small};
+use crate::ui::widgets::controls::{choice, from_right, modal, primary_button, weak_small};
 
 /// Draws the dialog, if it is open.
 pub fn export_ui(ctx: &Context, exports: &mut Exports) -> Vec<Action> {
@@ -18,6 +19,7 @@ pub fn export_ui(ctx: &Context, exports: &mut Exports) -> Vec<Action> {
         ctx.request_repaint_after(soon);
     }
     let is_folding = exports.is_folding();
+    let is_working = exports.is_working();
     let Some(asked) = &mut exports.open else {
         return Vec::new();
     };
@@ -25,26 +27,31 @@ pub fn export_ui(ctx: &Context, exports: &mut Exports) -> Vec<Action> {
     let mut is_done = false;
     let shown = modal(ctx, "export").show(ctx, |ui| {
         ui.set_width(520.0);
-        ui.heading(tr!("Export the state"));
+        let of_adapters = asked.exports_adapters();
+        ui.heading(match of_adapters {
+            true => tr!("Export the adapters"),
+            false => tr!("Export the state"),
+        });
         weak_small(ui, tr!("of {}", asked.run.0));
         ui.add_space(GAP);
-        formats_ui(ui, asked);
-        if let Some(note) = asked.stays.note() {
-            let warning = palette(ui.visuals()).warning;
-            ui.label(
-                RichText::new(tr!("Note that {note}.", note = language::text(note))).color(warning),
-            );
-            let whole = match asked.stays {
-                NotExported::Adapters | NotExported::AdaptersAlone => LORA_FILE,
-                NotExported::Nothing | NotExported::Lift | NotExported::Everything => LIFTED_FILE,
-            };
-            let whole = asked.folder.join(whole);
-            weak_small(ui, tr!("The complete state is in {}.", whole.display()));
+        ui.add_enabled_ui(!is_working, |ui| {
+            what_ui(ui, asked);
+            match of_adapters {
+                true => adapter_formats_ui(ui, asked),
+                false => formats_ui(ui, asked),
+            }
+        });
+        match of_adapters {
+            true => {
+                let whole = asked.folder.join(LORA_FILE);
+                weak_small(ui, tr!("All that was trained is in {}.", whole.display()));
+            }
+            false => notes_ui(ui, asked),
         }
-        weak_small(ui, language::text(NO_LLAMA_CPP));
         ui.add_space(GAP);
-        ui.add_enabled_ui(!is_folding, |ui| {
+        ui.add_enabled_ui(!is_working, |ui| {
             fold_ui(ui, asked);
+            merged_ui(ui, asked);
             where_ui(ui, asked, &mut actions);
         });
         if let Some(told) = &asked.told {
@@ -54,24 +61,31 @@ pub fn export_ui(ctx: &Context, exports: &mut Exports) -> Vec<Action> {
         ui.add_space(GAP);
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
-                let has_state = asked.stays.has_state() || asked.folds();
-                let can_write = has_state && !asked.is_busy && !asked.path.trim().is_empty();
-                let name = match asked.folds() {
-                    true => tr!("Fit and export"),
-                    false => tr!("Export state"),
+                let has_any = asked.stays.has_state() || asked.folds() || of_adapters;
+                let can_write = has_any && !asked.is_busy && !asked.path.trim().is_empty();
+                let name = match (of_adapters, asked.folds()) {
+                    (true, _) => tr!("Export adapters"),
+                    (false, true) => tr!("Fit and export"),
+                    (false, false) => tr!("Export state"),
                 };
-                if is_folding {
-                    let stop = ui.button(tr!("Stop fitting"));
-                    if stop
-                        .on_hover_text(tr!("End the fitting; nothing is written"))
-                        .clicked()
-                    {
-                        actions.push(Action::StopFolding);
+                if is_working {
+                    let [name, hint] = match is_folding {
+                        true => [
+                            tr!("Stop fitting"),
+                            tr!("End the fitting; nothing is written"),
+                        ],
+                        false => [
+                            tr!("Stop writing"),
+                            tr!("End the writing; nothing is left of it"),
+                        ],
+                    };
+                    if ui.button(name).on_hover_text(hint).clicked() {
+                        actions.push(Action::StopExport);
                     }
                 } else if primary_button(ui, name, can_write, 130.0).clicked() {
                     actions.push(Action::Export);
                 }
-                let close = ui.add_enabled(!is_folding, Button::new(tr!("Close")));
+                let close = ui.add_enabled(!is_working, Button::new(tr!("Close")));
                 if close.clicked() {
                     is_done = true;
                 }
@@ -81,11 +95,74 @@ pub fn export_ui(ctx: &Context, exports: &mut Exports) -> Vec<Action> {
             });
         });
     });
-    // What is being fitted is seen to its end.
-    if is_done || (shown.should_close() && !is_folding) {
+    // What is under way is seen to its end.
+    if is_done || (shown.should_close() && !is_working) {
         exports.open = None;
     }
     actions
+}
+
+/// What other programs do not get of a state.
+fn notes_ui(ui: &mut Ui, asked: &ExportDialog) {
+    if let Some(note) = asked.stays.note() {
+        let warning = palette(ui.visuals()).warning;
+        ui.label(
+            RichText::new(tr!("Note that {note}.", note = language::text(note))).color(warning),
+        );
+        let whole = match asked.stays {
+            NotExported::Adapters | NotExported::AdaptersAlone => LORA_FILE,
+            NotExported::Nothing | NotExported::Lift | NotExported::Everything => LIFTED_FILE,
+        };
+        let whole = asked.folder.join(whole);
+        weak_small(ui, tr!("The complete state is in {}.", whole.display()));
+    }
+    weak_small(ui, language::text(NO_LLAMA_CPP));
+}
+
+/// Whether the state or the adapters are exported, where there are both.
+fn what_ui(ui: &mut Ui, asked: &mut ExportDialog) {
+    if asked.adapters.is_none() || !asked.stays.has_state() {
+        return;
+    }
+    let mut of_adapters = asked.exports_adapters();
+    let both = [(false, tr!("State S₀")), (true, tr!("Adapters"))];
+    if ui
+        .horizontal(|ui| choice(ui, &mut of_adapters, &both))
+        .inner
+    {
+        asked.turn_to_adapters(of_adapters);
+    }
+}
+
+fn adapter_formats_ui(ui: &mut Ui, asked: &mut ExportDialog) {
+    let chosen = asked.adapters.as_ref().map(|of| of.file);
+    for file in AdapterFile::ALL {
+        if format_ui(ui, chosen == Some(file), file.words()) {
+            asked.choose_adapters(file);
+        }
+    }
+}
+
+/// What a merged model is made of.
+fn merged_ui(ui: &mut Ui, asked: &mut ExportDialog) {
+    let adapters = asked.adapters.as_mut();
+    let Some(adapters) = adapters.filter(|of| of.is_on && of.file.is_merged()) else {
+        return;
+    };
+    ui.horizontal(|ui| {
+        let label = ui.label(tr!("Model")).id;
+        from_right(ui, |ui| {
+            let bf16 = ui.checkbox(&mut adapters.bf16, tr!("bfloat16"));
+            let bf16 = bf16.on_hover_text(tr!("Write all of it in bfloat16: 8 bits of mantissa"));
+            let field = TextEdit::singleline(&mut adapters.model)
+                .hint_text(tr!("the one that the run was trained on"))
+                .desired_width(f32::INFINITY);
+            let field = ui.add(field).labelled_by(label);
+            if bf16.changed() || field.changed() {
+                asked.outcome = None;
+            }
+        });
+    });
 }
 
 /// Whether a plain state is fitted to all of a lifted run.
@@ -120,29 +197,34 @@ fn fold_ui(ui: &mut Ui, asked: &mut ExportDialog) {
 
 fn formats_ui(ui: &mut Ui, asked: &mut ExportDialog) {
     for format in FORMATS {
-        let [name, readers, limits] = format_words(format);
-        let is_chosen = asked.format == format;
-        let radio = ui.radio(is_chosen, RichText::new(name).strong());
-        let radio = radio.on_hover_text(tr!("For {}. {limits}", lower_first(readers), limits));
-        if radio.clicked() && !is_chosen {
+        if format_ui(ui, asked.format == format, format_words(format)) {
             asked.choose(format);
-        }
-        // The others say theirs under the pointer, so that all fit a small window.
-        if asked.format == format {
-            ui.indent(name, |ui| {
-                ui.label(tr!("For {}", lower_first(readers)));
-                weak_small(ui, limits);
-            });
         }
     }
 }
 
+/// A format to choose; whether it was.
+fn format_ui(ui: &mut Ui, is_chosen: bool, [name, readers, limits]: [&str; 3]) -> bool {
+    let radio = ui.radio(is_chosen, RichText::new(name).strong());
+    let radio = radio.on_hover_text(tr!("For {}. {limits}", lower_first(readers), limits));
+    // The others say theirs under the pointer, so that all fit a small window.
+    if is_chosen {
+        ui.indent(name, |ui| {
+            ui.label(tr!("For {}", lower_first(readers)));
+            weak_small(ui, limits);
+        });
+    }
+    radio.clicked() && !is_chosen
+}
+
 /// As it stands within a sentence, unless it is a name.
 fn lower_first(text: &str) -> String {
-    match text.strip_prefix("This") {
-        Some(rest) => format!("this{rest}"),
-        None => text.to_owned(),
+    for (first, within) in [("This", "this"), ("The ", "the "), ("Every", "every")] {
+        if let Some(rest) = text.strip_prefix(first) {
+            return format!("{within}{rest}");
+        }
     }
+    text.to_owned()
 }
 
 fn where_ui(ui: &mut Ui, asked: &mut ExportDialog, actions: &mut Vec<Action>) {
@@ -158,7 +240,7 @@ fn where_ui(ui: &mut Ui, asked: &mut ExportDialog, actions: &mut Vec<Action>) {
             }
         });
     });
-    let folds = asked.folds();
+    let (folds, of_adapters) = (asked.folds(), asked.exports_adapters());
     ui.horizontal(|ui| {
         let label = ui.label(tr!("Scale")).id;
         let alpha = DragValue::new(&mut asked.alpha)
@@ -167,10 +249,13 @@ fn where_ui(ui: &mut Ui, asked: &mut ExportDialog, actions: &mut Vec<Action>) {
         // A state is fitted to the lifted model as it is.
         ui.add_enabled(!folds, alpha)
             .labelled_by(label)
-            .on_hover_text(tr!(
-                "Multiplies the state: 1 is the tuned state, 0 the untuned model"
-            ));
-        if let Some(best) = asked.best {
+            .on_hover_text(match of_adapters {
+                true => tr!(
+                    "Multiplies what the adapters add: 1 is as they were trained, 0 the untuned model"
+                ),
+                false => tr!("Multiplies the state: 1 is the tuned state, 0 the untuned model"),
+            });
+        if let Some(best) = asked.best.filter(|_| !of_adapters) {
             let alpha = f64::from(best.alpha);
             let text = tr!("Use {alpha}", alpha);
             let hint = tr!(

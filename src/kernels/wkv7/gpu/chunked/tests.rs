@@ -3,8 +3,10 @@
 
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 
+use super::backward::{backward_by, state_gradient_by};
+use super::forward_by;
+use super::launch::{Launch, stretch_of};
 use super::plain::Plain;
-use super::{Launch, backward_by, forward_by, state_gradient_by, stretch_of};
 use crate::kernels::wkv7::reference::wkv7_reference;
 use crate::kernels::wkv7::segments::{
     backward_of_segments, forward_of_segments, state_of_segments,

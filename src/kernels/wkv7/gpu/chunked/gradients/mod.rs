@@ -29,94 +29,17 @@
 
 use cubecl::prelude::*;
 
+mod places;
+
 use super::decays::{
     PAIR, PAIR_STRIDE, TOKENS, WIDE_PAIR, WIDE_PAIR_STRIDE, decays, mine, planes_of, stride_of,
     take, up_to, wide_stride,
 };
-use super::fragment::{Eight, Factors, Four, Fragments};
+use super::fragment::{Eight, Four, Fragments};
 use super::prepare::Record;
+use places::{Places, WIDE_PAIRS, run_back};
 
-/// Where a cube's numbers lie in shared memory; what is counted is 16 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Places {
-    n: usize,
-}
-
-/// What is put down at the end.
-const SUMS: usize = 7;
-/// Products of tokens with tokens in 16 bits.
-const PAIRS: usize = 7;
-/// As many of them lie in 32 bits at once.
-const WIDE_PAIRS: usize = 5;
-
-impl Places {
-    const fn vectors(self) -> usize {
-        TOKENS * stride_of(self.n)
-    }
-
-    const fn sums(self) -> usize {
-        TOKENS * wide_stride(self.n)
-    }
-
-    /// dy, dU, v and what becomes dU through T. In front of them lies D', then S'.
-    const fn values(self) -> usize {
-        self.n * stride_of(self.n)
-    }
-
-    /// r', removal', k' and write'.
-    const fn keys(self) -> usize {
-        self.values() + 4 * self.vectors()
-    }
-
-    /// The transpose of U.
-    const fn removed(self) -> usize {
-        self.keys() + 4 * self.vectors()
-    }
-
-    /// The transpose of T.
-    const fn inverse(self) -> usize {
-        self.removed() + self.n * PAIR_STRIDE
-    }
-
-    /// Products of tokens, behind all that, which makes room for the sums at the end.
-    const fn pairs(self) -> usize {
-        let factors = self.inverse() + PAIR;
-        let sums = SUMS * self.sums();
-        if factors > sums { factors } else { sums }
-    }
-
-    /// The same in 32 bits; before them, the logarithms of decays.
-    const fn wide_pairs(self) -> usize {
-        self.pairs() + PAIRS * PAIR
-    }
-
-    const fn all(self) -> usize {
-        self.wide_pairs() + WIDE_PAIRS * WIDE_PAIR
-    }
-}
-
-/// Bytes of shared memory that the kernel takes for heads of `n`.
-pub(in super::super) const fn bytes(n: usize) -> usize {
-    16 * (Places { n }.all() + n / 4)
-}
-
-/// To the sum of the table at `other`, over all tokens, adds the running sum from the
-/// end, behind each token, of the one at `at`.
-#[cube]
-fn run_back(shared: &mut Shared<[Eight]>, at: usize, other: usize, #[comptime] width: usize) {
-    let mut sum = Four::new(0.0f32);
-    #[unroll]
-    for t in 0..TOKENS {
-        sum += Four::reinterpret(shared[other + comptime!(t * width)]);
-    }
-    #[unroll]
-    for back in 0..TOKENS {
-        let place = at + comptime!((TOKENS - 1 - back) * width);
-        let here = Four::reinterpret(shared[place]);
-        shared[place] = Eight::reinterpret(sum);
-        sum += here;
-    }
-}
+pub(super) use places::bytes;
 
 /// Cubes as those of [`super::prepare`]. Inputs and gradients [B, T, H, N]; `kept` from
 /// there, `states` and `removed` from the walk forward, `dstates` and `scales` from the
@@ -245,30 +168,11 @@ pub fn gradients<F: Fragments>(
     sync_cube();
 
     // C, F, B and X: each plane takes its share; Y.
-    let plain = comptime!(Factors {
-        a_stride: stride,
-        a_is_turned: false,
-        b_stride: stride,
-        b_is_turned: false,
-    });
-    let by_rows = comptime!(Factors {
-        a_stride: stride,
-        a_is_turned: false,
-        b_stride: stride,
-        b_is_turned: true,
-    });
-    let by_removed = comptime!(Factors {
-        a_stride: stride,
-        a_is_turned: false,
-        b_stride: PAIR_STRIDE,
-        b_is_turned: false,
-    });
-    let of_removed = comptime!(Factors {
-        a_stride: PAIR_STRIDE,
-        a_is_turned: true,
-        b_stride: stride,
-        b_is_turned: false,
-    });
+    let plain = comptime!(places.plain());
+    let by_rows = comptime!(places.by_rows());
+    let by_removed = comptime!(places.by_removed());
+    let of_pairs = comptime!(places.of_pairs());
+    let back = comptime!(places.of_pairs_turned());
     let share = comptime!(4 / planes_of(n));
     #[unroll]
     for idx in 0..share {
@@ -314,7 +218,7 @@ pub fn gradients<F: Fragments>(
             plain,
         );
         let taken = comptime!(removed_at + step * TOKENS * PAIR_STRIDE);
-        F::add_product(&shared, &mut with_removed, taken, rows, of_removed);
+        F::add_product(&shared, &mut with_removed, taken, rows, back);
         let columns = plane * comptime!(TOKENS * stride) + 2 * step;
         let write = comptime!(keys_at + 3 * vectors + 2 * step);
         F::add_product(&shared, &mut du_before, write, columns, by_rows);
@@ -344,18 +248,6 @@ pub fn gradients<F: Fragments>(
     }
     sync_cube();
 
-    let ahead = comptime!(Factors {
-        a_stride: PAIR_STRIDE,
-        a_is_turned: false,
-        b_stride: stride,
-        b_is_turned: false,
-    });
-    let back = comptime!(Factors {
-        a_stride: PAIR_STRIDE,
-        a_is_turned: true,
-        b_stride: stride,
-        b_is_turned: false,
-    });
     let of_plane = 2 * plane;
     let c = comptime!(pairs_at);
     let f = comptime!(pairs_at + PAIR);
@@ -369,7 +261,13 @@ pub fn gradients<F: Fragments>(
     F::put_narrowed(&du_before, &mut shared, du_before_at + of_plane, stride);
     F::sync();
     let mut du = F::none();
-    F::add_product(&shared, &mut du, inverse_at, du_before_at + of_plane, ahead);
+    F::add_product(
+        &shared,
+        &mut du,
+        inverse_at,
+        du_before_at + of_plane,
+        of_pairs,
+    );
     F::put_narrowed(&du, &mut shared, du_at + of_plane, stride);
     sync_cube();
 
@@ -425,8 +323,8 @@ pub fn gradients<F: Fragments>(
             plain,
         );
     }
-    F::add_product(&shared, &mut dr_sums, x, k_at, ahead);
-    F::add_product(&shared, &mut dr_sums, y, write_at, ahead);
+    F::add_product(&shared, &mut dr_sums, x, k_at, of_pairs);
+    F::add_product(&shared, &mut dr_sums, y, write_at, of_pairs);
     F::add_product(&shared, &mut dk_sums, x, r_at, back);
     F::add_product(&shared, &mut dwrite_sums, y, r_at, back);
     sync_cube();
@@ -442,8 +340,8 @@ pub fn gradients<F: Fragments>(
         }
     }
     sync_cube();
-    F::add_product(&shared, &mut dremoval_sums, z, k_at, ahead);
-    F::add_product(&shared, &mut dremoval_sums, q, write_at, ahead);
+    F::add_product(&shared, &mut dremoval_sums, z, k_at, of_pairs);
+    F::add_product(&shared, &mut dremoval_sums, q, write_at, of_pairs);
     F::add_product(&shared, &mut dk_sums, z, removal_at, back);
     F::add_product(&shared, &mut dwrite_sums, q, removal_at, back);
     sync_cube();
