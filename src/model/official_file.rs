@@ -234,7 +234,7 @@ fn write(
             stage.passed(tensor).map_err(|error| {
                 ended = Some(error);
                 // Nobody reads it: the error that is kept is given back.
-                io::ErrorKind::Other.into()
+                io::Error::from(io::ErrorKind::Other)
             })?;
             out.write_all(&tensor.bytes())
         };
