@@ -105,40 +105,52 @@ pub(crate) fn duration(secs: f64) -> String {
     }
 }
 
-/// The unit of a file of so many bytes, as files are listed and sold: powers of 1000.
-/// What the memory of a device holds is counted in MiB.
-fn file_unit(n_bytes: u64) -> (f64, &'static str) {
+/// The unit that so many bytes are told in: powers of 1024, for files and for memory.
+fn unit(n_bytes: u64) -> (f64, &'static str) {
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
     match n_bytes {
-        0..1_000_000 => (1e3, "KB"),
-        1_000_000..1_000_000_000 => (1e6, "MB"),
-        1_000_000_000.. => (1e9, "GB"),
+        0..MIB => (1024.0, "KiB"),
+        MIB..GIB => (MIB as f64, "MiB"),
+        GIB.. => (GIB as f64, "GiB"),
     }
 }
 
-/// Bytes done of all of a file, in the unit of all: `1.2 of 3.1 GB`.
+/// A size in its unit, with three digits or so.
+fn in_unit(n_bytes: u64, unit: f64) -> String {
+    match n_bytes as f64 / unit {
+        size if size < 10.0 => format!("{size:.2}"),
+        size if size < 100.0 => format!("{size:.1}"),
+        size => format!("{size:.0}"),
+    }
+}
+
+/// The size of a file or of memory: `3.10 GiB`, `252 MiB`, `0.40 KiB`.
+pub(crate) fn byte_size(n_bytes: u64) -> String {
+    let (unit, name) = unit(n_bytes);
+    format!("{} {name}", in_unit(n_bytes, unit))
+}
+
+/// The same in GiB whatever it is, for sizes below each other: `0.4 GiB`.
+pub(crate) fn gibibytes(n_bytes: u64) -> String {
+    format!("{:.1} GiB", n_bytes as f64 / f64::from(1 << 30))
+}
+
+/// Bytes done of all, in the unit of all: `1.20 of 3.10 GiB`.
 pub(crate) fn part_of_bytes(done: u64, total: u64) -> String {
-    let (unit, name) = file_unit(total);
-    let (done, total) = (done as f64 / unit, total as f64 / unit);
+    let (unit, name) = unit(total);
     tr!(
         "{done} of {total} {name}",
-        done = format_args!("{done:.1}"),
-        total = format_args!("{total:.1}"),
+        done = in_unit(done, unit),
+        total = in_unit(total, unit),
         name
     )
 }
 
-/// The size of a file: `3.1 GB`, `0.4 KB`.
-pub(crate) fn file_size(n_bytes: u64) -> String {
-    let (unit, name) = file_unit(n_bytes);
-    format!("{:.1} {name}", n_bytes as f64 / unit)
-}
-
-/// Bytes as files and cards are sold by: `3.1 GB`.
-pub(crate) fn gigabytes(n_bytes: u64) -> String {
-    match n_bytes as f64 / 1e9 {
-        size if size < 100.0 => format!("{size:.1} GB"),
-        size => format!("{size:.0} GB"),
-    }
+/// How fast bytes come: `9.54 MiB/s`.
+pub(crate) fn byte_rate(bytes_per_sec: f64) -> String {
+    // A rate is told as coarsely as a size.
+    format!("{}/s", byte_size(bytes_per_sec.max(0.0) as u64))
 }
 
 /// A range of seconds as one says it: with one unit, and no more exactly than it is
@@ -174,25 +186,27 @@ mod tests {
     #[test]
     fn bytes_are_in_the_unit_of_all_of_them() {
         for (done, total, expected) in [
-            (0, 0, "0.0 of 0.0 KB"),
-            (1_550_000, 999_900_000, "1.6 of 999.9 MB"),
-            (14_736, 3_100_000_000, "0.0 of 3.1 GB"),
+            (0, 0, "0.00 of 0.00 KiB"),
+            (1 << 20, 1000 << 20, "1.00 of 1000 MiB"),
+            (14_736, 3_100_000_000, "0.00 of 2.89 GiB"),
         ] {
             assert_eq!(part_of_bytes(done, total), expected);
         }
-        assert_eq!(file_size(393_216), "393.2 KB");
-        assert_eq!(file_size(29_349_888), "29.3 MB");
-    }
-
-    #[test]
-    fn gigabytes_are_those_of_files() {
         for (n_bytes, expected) in [
-            (382_169_088, "0.4 GB"),
-            (26_540_868_485, "26.5 GB"),
-            (133_000_000_000, "133 GB"),
+            (0, "0.00 KiB"),
+            (393_216, "384 KiB"),
+            (1 << 20, "1.00 MiB"),
+            (29_349_888, "28.0 MiB"),
+            ((1 << 30) - 1, "1024 MiB"),
+            (26_540_868_485, "24.7 GiB"),
+            (133_000_000_000, "124 GiB"),
         ] {
-            assert_eq!(gigabytes(n_bytes), expected);
+            assert_eq!(byte_size(n_bytes), expected);
         }
+        assert_eq!(gibibytes(382_169_088), "0.4 GiB");
+        assert_eq!(gibibytes(133_000_000_000), "123.9 GiB");
+        assert_eq!(byte_rate(10_000_000.0), "9.54 MiB/s");
+        assert_eq!(byte_rate(-1.0), "0.00 KiB/s");
     }
 
     #[test]

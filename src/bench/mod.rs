@@ -45,7 +45,7 @@ pub use options::{FewShot, ScoreOptions};
 pub use reported::{PAPER, Reported};
 pub use runner::Runner;
 pub use scoring::{ItemSet, evaluate, fitting_shots, shared_prefix};
-pub use statistics::{MeanInterval, mcnemar_exact, mean_interval95};
+pub use statistics::{MeanInterval, mcnemar_exact, mean_interval95, share_interval95};
 pub use steps::{StepAccuracy, n_steps};
 
 /// A context and the continuation that is scored after it, in tokens.

@@ -126,6 +126,28 @@ pub fn mean_interval95(values: &[f64]) -> Option<MeanInterval> {
     })
 }
 
+/// The mean of shares, each 0 to 1, and its 95 % interval, which stays there: by
+/// Student's t on the scale of ln (share / (1 - share)), about the mean and with its
+/// standard error carried there (the delta method). It takes the spread between the
+/// shares and not that of their items; none without shares. Shares that are all the
+/// same have no spread, and an interval without a width.
+pub fn share_interval95(shares: &[f64]) -> Option<MeanInterval> {
+    let plain = mean_interval95(shares)?;
+    let MeanInterval { mean, high, n, .. } = plain;
+    let half = high - mean;
+    // A mean of 0 or 1 is that of shares without a spread.
+    let (low, high) = match n {
+        1 => (0.0, 1.0),
+        _ if half > 0.0 => {
+            let (centre, half) = ((mean / (1.0 - mean)).ln(), half / (mean * (1.0 - mean)));
+            let share = |logit: f64| 1.0 / (1.0 + (-logit).exp());
+            (share(centre - half), share(centre + half))
+        }
+        _ => (mean, mean),
+    };
+    Some(MeanInterval { low, high, ..plain })
+}
+
 /// The two-sided 95 % quantile of Student's t distribution.
 fn student_t95(degrees: usize) -> f64 {
     /// Quantiles of 1 to 30 degrees of freedom, to four digits.
@@ -245,5 +267,64 @@ mod tests {
         // scipy.stats.t.ppf(0.975, v).
         assert!((student_t95(31) - 2.039_513).abs() < 1e-4);
         assert!((student_t95(100) - 1.983_972).abs() < 1e-4);
+    }
+
+    #[test]
+    fn means_of_shares_have_intervals_of_shares() {
+        // By hand: the mean 0.5 has the standard error 0.1, which is 0.4 on the logit
+        // scale, and 12.7062 times that either side.
+        let two = share_interval95(&[0.4, 0.6]).unwrap();
+        let end = 1.0 / (1.0 + (12.7062_f64 * 0.4).exp());
+        assert!((two.low - end).abs() < 1e-9, "{two:?}");
+        assert!((two.high - (1.0 - end)).abs() < 1e-9, "{two:?}");
+        // Where nothing is near 0 or 1 it is the plain one.
+        let values = [0.462, 0.460, 0.466];
+        let plain = mean_interval95(&values).unwrap();
+        let share = share_interval95(&values).unwrap();
+        assert!((share.low - plain.low).abs() < 1e-4, "{share:?}");
+        assert!((share.high - plain.high).abs() < 1e-4, "{share:?}");
+        // The plain one passes 1 here.
+        let values = [0.98, 1.0, 0.9];
+        assert!(mean_interval95(&values).unwrap().high > 1.0);
+        let share = share_interval95(&values).unwrap();
+        assert!(0.0 < share.low && share.low < share.mean, "{share:?}");
+        assert!(share.mean < share.high && share.high < 1.0, "{share:?}");
+        for same in [0.0, 0.3, 1.0] {
+            let share = share_interval95(&[same, same, same]).unwrap();
+            let ends = (share.low, share.high);
+            assert!((ends.0 - same).abs() < 1e-12, "{ends:?}");
+            assert!((ends.1 - same).abs() < 1e-12, "{ends:?}");
+        }
+        let one = share_interval95(&[0.5]).unwrap();
+        assert_eq!((one.low, one.high), (0.0, 1.0));
+        assert!(share_interval95(&[]).is_none());
+        let far = share_interval95(&[0.0, 1.0]).unwrap();
+        assert!(far.low >= 0.0 && far.high <= 1.0 && far.high > far.low);
+    }
+
+    /// How often the interval of few seeds holds the accuracy that seeds have on average,
+    /// which is near 1: as often as it says, and more often than the plain one.
+    #[test]
+    fn intervals_of_shares_hold_what_they_should() {
+        let (mut random, n_draws) = (SplitMix64::new(5), 4000);
+        // The logits of the seeds are normal.
+        let mut accuracy = || {
+            let logit = 3.0 + 0.6 * random.normal();
+            1.0 / (1.0 + (-logit).exp())
+        };
+        let many: Vec<f64> = (0..400_000).map(|_| accuracy()).collect();
+        let mean = many.iter().sum::<f64>() / many.len() as f64;
+        for n in [3, 5] {
+            let (mut n_share, mut n_plain) = (0, 0);
+            for _ in 0..n_draws {
+                let seeds: Vec<f64> = (0..n).map(|_| accuracy()).collect();
+                let holds = |of: MeanInterval| usize::from(of.low <= mean && mean <= of.high);
+                n_share += holds(share_interval95(&seeds).unwrap());
+                n_plain += holds(mean_interval95(&seeds).unwrap());
+            }
+            let share = n_share as f64 / f64::from(n_draws);
+            assert!((0.925..0.975).contains(&share), "{n}: {share}");
+            assert!(n_share > n_plain, "{n}: {n_share}, {n_plain}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! `gosling devices`: what this machine can compute on.
 
 use super::table::table;
+use crate::format::byte_size;
 use crate::kernels::device::{
-    AdapterSummary, describe_auto, language_of, list_adapters, mebibytes, processor,
+    AdapterSummary, describe_auto, language_of, list_adapters, processor,
 };
 
 /// Prints the devices and which one is taken by default.
@@ -59,8 +60,8 @@ fn row(adapter: AdapterSummary) -> [String; 8] {
         kind.to_string(),
         backend,
         driver,
-        mebibytes(max_storage_bytes.min(max_buffer_bytes)),
-        mebibytes(max_buffer_bytes),
+        byte_size(max_storage_bytes.min(max_buffer_bytes)),
+        byte_size(max_buffer_bytes),
         if has_f16 { tr!("yes") } else { tr!("no") }.into(),
     ]
 }

@@ -23,7 +23,14 @@ pub(super) const INTERRUPTED: u8 = 130;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ending {
     /// The run is over.
-    Ended { run: RunId, outcome: RunOutcome },
+    Ended {
+        /// Which one.
+        run: RunId,
+        /// How.
+        outcome: RunOutcome,
+        /// Whether the user interrupted it.
+        is_interrupted: bool,
+    },
     /// The search for a rate is over.
     RateFound,
     /// It could not be done.
@@ -76,6 +83,7 @@ pub(super) fn follow(
     progress: &mut Progress,
 ) -> Ending {
     let mut run = named;
+    let mut is_interrupted = false;
     let ending = loop {
         select! {
             recv(worker.events) -> event => {
@@ -84,7 +92,11 @@ pub(super) fn follow(
                 match store.take_in(event) {
                     None | Some(News::Diagnosed(_) | News::Scored(_)) => {}
                     Some(News::Began(began)) => run = Some(began),
-                    Some(News::Ended { run, outcome }) => break Ending::Ended { run, outcome },
+                    Some(News::Ended { run, outcome }) => break Ending::Ended {
+                        run,
+                        outcome,
+                        is_interrupted,
+                    },
                     Some(News::RateFound(_)) => break Ending::RateFound,
                     Some(News::Failed { run: _, kind, message }) => {
                         break Ending::Failed { kind, message };
@@ -92,7 +104,10 @@ pub(super) fn follow(
                     Some(News::JobDone) => break Ending::NotBegun,
                 }
             }
-            recv(interrupts) -> _ => interrupt(worker, run.as_ref(), progress),
+            recv(interrupts) -> _ => {
+                is_interrupted = true;
+                interrupt(worker, run.as_ref(), progress);
+            }
             default(TICK) => {}
         }
         progress.show(store, run.as_ref());

@@ -9,7 +9,7 @@ use clap::Args;
 use super::progress::{Progress, bar};
 use super::table::table;
 use crate::error::{Error, Result};
-use crate::format::{duration, gigabytes, part_of_bytes, shown};
+use crate::format::{byte_rate, byte_size, duration, gibibytes, part_of_bytes, shown};
 use crate::hub::{
     Got, Hub, HubFile, LICENCE, PAGE, PUBLISHED, Pace, Published, Stage, download, models_folder,
     needs,
@@ -62,7 +62,7 @@ fn list(room: Room) -> String {
     let row = |of: &Published| {
         let [full, half, eight, four] = needs(&of.shape, room).map(|need| {
             let mark = if need.fits { ' ' } else { '!' };
-            format!("{}{mark}", gigabytes(need.bytes))
+            format!("{}{mark}", gibibytes(need.bytes))
         });
         let about = if of.bytes.is_some() {
             ""
@@ -72,7 +72,7 @@ fn list(room: Room) -> String {
         [
             of.name.to_owned(),
             format!("{:.2} B", of.shape.n_params() as f64 / 1e9),
-            format!("{about}{}", gigabytes(of.about_bytes())),
+            format!("{about}{}", gibibytes(of.about_bytes())),
             full,
             half,
             eight,
@@ -94,7 +94,7 @@ fn list(room: Room) -> String {
     text.push_str(tr!("\nF32 to NF4: memory of a tuning step with one example of 1024 tokens, activations recomputed"));
     match room.usable() {
         Some(bytes) => {
-            let bytes = gigabytes(bytes);
+            let bytes = gibibytes(bytes);
             text.push_str(&tr!("; ! is more than the {bytes} of this device\n", bytes));
         }
         None => text.push('\n'),
@@ -173,12 +173,11 @@ fn line(stage: &Stage, pace: &Pace) -> String {
             let bytes = part_of_bytes(read.done, read.total);
             tr!("checking {} {bytes}", bar(read.share()), bytes)
         }
-        Stage::Coming(BytesRead { done, total: 0 }) => gigabytes(*done),
+        Stage::Coming(BytesRead { done, total: 0 }) => byte_size(*done),
         Stage::Coming(read) => {
             let bytes = part_of_bytes(read.done, read.total);
-            let rate = pace.bytes_per_sec().map_or(String::new(), |rate| {
-                tr!(", {} MB/s", format_args!("{:.1}", rate / 1e6))
-            });
+            let rate = pace.bytes_per_sec();
+            let rate = rate.map_or(String::new(), |rate| tr!(", {}", byte_rate(rate)));
             let left = pace
                 .secs_left(read.total)
                 .map_or(String::new(), |secs| tr!(", {} left", duration(secs)));
@@ -209,10 +208,10 @@ mod tests {
         let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
         assert!(!line("0.1b").contains('!'), "{text}");
         assert_eq!(line("13.3b").matches('!').count(), 4, "{text}");
-        assert!(line("13.3b").contains(" 26.5 GB"), "{text}");
-        assert!(line("1.5b").contains("about 3.1 GB"), "{text}");
+        assert!(line("13.3b").contains(" 24.7 GiB"), "{text}");
+        assert!(line("1.5b").contains("about 2.8 GiB"), "{text}");
         assert!(
-            text.contains("more than the 8.0 GB of this device"),
+            text.contains("more than the 7.5 GiB of this device"),
             "{text}"
         );
     }
@@ -229,7 +228,7 @@ mod tests {
         pace.add(start + std::time::Duration::from_secs(10), read.done);
         let line = line(&Stage::Coming(read), &pace);
         let want =
-            "downloading [========                ] 1.0 of 3.0 GB, 10.0 MB/s, 3 min 20 s left";
+            "downloading [========                ] 0.93 of 2.79 GiB, 9.54 MiB/s, 3 min 20 s left";
         assert_eq!(line, want);
     }
 }

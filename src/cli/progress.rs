@@ -250,7 +250,7 @@ mod tests {
             total: 14_800_000,
         };
         store.apply(Event::Device(DeviceEvent::Loading { read }));
-        let line = "reading the model [============            ] 7.4 of 14.8 MB";
+        let line = "reading the model [============            ] 7.06 of 14.1 MiB";
         assert_eq!(status_line(&store, None).as_deref(), Some(line));
         store.apply(Event::Run(
             run.clone(),

@@ -14,7 +14,8 @@ use super::progress::Progress;
 use super::quoted;
 use super::spec_arguments::{ChosenSpec, SpecArguments, fields_help};
 use crate::error::{Error, Result};
-use crate::kernels::device::{mebibytes, room_of};
+use crate::format::byte_size;
+use crate::kernels::device::room_of;
 use crate::persist::run_history::past_run;
 use crate::persist::spec_file::print_commented_spec;
 use crate::protocol::command::{Command, ResumeChanges};
@@ -121,7 +122,7 @@ pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
 /// Prints the result and says how it went.
 fn conclude(ending: &Ending, store: &RunStore) -> ExitCode {
     match ending {
-        Ending::Ended { run, outcome } => {
+        Ending::Ended { run, outcome, .. } => {
             let Some(run) = store.get(run) else {
                 return ExitCode::FAILURE;
             };
@@ -215,8 +216,8 @@ fn take_what_fits(spec: &mut RunSpec) -> Result<String> {
         };
         let reason = tr!(
             "needs about {} for a step, of {}, and fits in no setting; choose a smaller model or a shorter data.context_length",
-            mebibytes(least.total()),
-            mebibytes(has)
+            byte_size(least.total()),
+            byte_size(has)
         );
         return Err(Error::spec("--fit", reason));
     };
@@ -229,8 +230,8 @@ fn take_what_fits(spec: &mut RunSpec) -> Result<String> {
     };
     Ok(tr!(
         "{changed}: the largest step takes about {} of {}",
-        mebibytes(takes),
-        mebibytes(has),
+        byte_size(takes),
+        byte_size(has),
         changed
     ))
 }

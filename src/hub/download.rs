@@ -14,7 +14,7 @@ use super::address::{Hub, Trouble};
 use super::headers::{FileFacts, number, range};
 use super::part::{PartFile, sha256_of};
 use crate::error::{Error, Result};
-use crate::format::{file_size, shown};
+use crate::format::{byte_size, shown};
 use crate::model::BytesRead;
 
 /// Bytes that are read at once.
@@ -140,7 +140,7 @@ pub fn download(
         }
         return Err(match trouble {
             Trouble::ForNow(reason) if kept > 0 => {
-                let kept = file_size(kept);
+                let kept = byte_size(kept);
                 let reason = tr!(
                     "{reason}; {kept} are downloaded, and the next try continues from there",
                     reason,
@@ -252,7 +252,7 @@ fn found(
 fn check_room(hub: &Hub, folder: &Path, needed: u64) -> Result<()> {
     match (hub.room)(folder) {
         Some(free) if free < needed + SPARE => {
-            let (needed, free) = (file_size(needed), file_size(free));
+            let (needed, free) = (byte_size(needed), byte_size(free));
             let reason = tr!(
                 "{needed} more are needed and {free} are free; free some space or choose a folder on another disk",
                 needed,

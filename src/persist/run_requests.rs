@@ -74,6 +74,8 @@ pub enum RequestOutcome {
     Replaced,
     /// It was taken and not done within the time to wait.
     Late,
+    /// Whoever asked called it off.
+    CalledOff,
     /// It could not be done.
     Failed {
         /// Why, in one line.
@@ -98,6 +100,7 @@ impl RequestOutcome {
             | Self::NotListening
             | Self::Replaced
             | Self::Late
+            | Self::CalledOff
             | Self::Failed { .. } => false,
         }
     }
@@ -140,6 +143,10 @@ impl RequestOutcome {
                 "{run} has not answered yet; it does what was asked after its current step",
                 run
             ),
+            (Self::CalledOff, RunRequest::SaveState) => {
+                tr!("fetching the state of {run} was cancelled", run)
+            }
+            (Self::CalledOff, _) => tr!("what was asked of {run} was cancelled", run),
             (Self::Failed { reason }, _) => format!("{run}: {reason}"),
         }
     }
@@ -154,7 +161,7 @@ struct SessionRecord {
     is_paused: bool,
     /// Steps at the last change.
     step: usize,
-    /// Bytes that have come and are to come of a file that is brought here.
+    /// Bytes that have come of what is brought here, and of all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     progress: Option<[u64; 2]>,
     answers: Vec<AnswerRecord>,
@@ -177,6 +184,9 @@ struct RequestRecord {
     session: String,
     id: String,
     request: RunRequest,
+    /// Whether the request of that name, which was taken, is not wanted any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_called_off: bool,
 }
 
 /// Whether the run in `folder`, which a process works on, is paused, and after which

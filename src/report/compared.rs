@@ -150,8 +150,8 @@ fn notes(contenders: &[Contender], first: &Contender, has_groups: bool) -> Vec<S
     ];
     if has_groups {
         notes.push(
-            "a mean of seeds has the 95% interval of Student's t over seeds, and their number \
-             as n; its difference is to the mean of the first's seeds, with the 95% interval of \
+            "a mean of seeds has the 95% interval of Student's t over seeds, on the logit scale, \
+             and their number as n; its difference is to the mean of the first's seeds, with the 95% interval of \
              a bootstrap over seeds and items; fixed, broken and p are of the items of all pairs \
              of seeds, which p takes for independent, so that the interval is what to go by"
                 .into(),

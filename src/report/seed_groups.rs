@@ -4,7 +4,7 @@ use super::contender::{Contender, p_value, shares, without_seed};
 use super::{Cell, Estimate};
 use crate::bench::{
     Accuracy, Evaluation, GroupComparison, MeanInterval, Rule, common_items, compare_groups,
-    mean_interval95,
+    share_interval95,
 };
 use crate::error::Result;
 use crate::protocol::run_spec::RunSpec;
@@ -97,7 +97,7 @@ fn row(group: &[&Contender], rule: Rule, compared: Option<&GroupComparison>) -> 
     });
     let MeanInterval {
         mean, low, high, n, ..
-    } = mean_interval95(&accuracies.collect::<Vec<_>>())?;
+    } = share_interval95(&accuracies.collect::<Vec<_>>())?;
     let figure = rule.figure(&first.evaluation().conditions)?;
     let mean = Estimate {
         value: mean,

@@ -121,6 +121,11 @@ impl Listener {
             let mut desk = locked(&self.desk);
             let (id, request) = match desk.take() {
                 Taken::Nothing => continue,
+                // A run does it all the same, and nobody hears of it.
+                Taken::CalledOff(_) => {
+                    self.has_open.store(desk.has_open(), Ordering::Relaxed);
+                    continue;
+                }
                 Taken::Ignored(reason) => {
                     // It is said to whoever looks why nothing happened.
                     let _ = append_log(&self.folder, &reason);

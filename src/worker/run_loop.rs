@@ -29,6 +29,7 @@ use crate::model::tokenizer::Tokenizer;
 use crate::persist::run_folder::RunFolder;
 use crate::persist::run_history::past_run;
 use crate::persist::run_inputs::has_inputs;
+use crate::persist::run_requests::asking::is_watched;
 use crate::protocol::command::ResumeChanges;
 use crate::protocol::event::{
     EvaluationPhase, EvaluationSummary, Event, JobEvent, RunCosts, RunEvent, RunId,
@@ -235,6 +236,12 @@ fn resume_run(
     context: &mut Context<'_>,
 ) -> Result<()> {
     context.during = JobPhase::OpeningRun;
+    if is_watched(path) {
+        let reason = tr!(
+            "is a copy of a run of another machine, without its checkpoints; resume it there with gosling tune --resume"
+        );
+        return Err(Error::input(path, tr!("run"), reason));
+    }
     let (mut folder, mut spec) = RunFolder::open(path)?;
     if let Some(model) = &changes.model {
         spec.model.checkpoint = CheckpointSource::File(model.clone());

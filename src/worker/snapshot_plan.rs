@@ -1,7 +1,7 @@
 //! After which steps a run stores a snapshot, so that all of them together keep
 //! within the disk space they may have. Known, and told, before the start.
 
-use crate::kernels::device::mebibytes;
+use crate::format::byte_size;
 use crate::model::ModelConfig;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::{LiftKind, Lifting, Method};
@@ -72,7 +72,7 @@ impl SnapshotPlan {
             bytes_each,
             n,
         } = *self;
-        let size = |n: usize| mebibytes(bytes_each.saturating_mul(n as u64));
+        let size = |n: usize| byte_size(bytes_each.saturating_mul(n as u64));
         match n {
             0 => tr!(
                 "one snapshot of the state takes {}, more than intervals.snapshot_mib allows; \

@@ -4,7 +4,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
+use gosling::persist::run_requests::asking::ask;
+use gosling::persist::run_requests::{RequestOutcome, RunRequest};
 use serde_json::{Value, json};
 
 use super::{check_refused, folder, gosling, texts};
@@ -139,7 +142,16 @@ impl Asked {
 
     /// The answer to a line, while the program waits for the next one.
     fn ask(&mut self, line: &str) -> Value {
+        self.begin(line);
+        self.answer()
+    }
+
+    fn begin(&mut self, line: &str) {
         writeln!(self.input, "{line}").unwrap();
+    }
+
+    /// The answer to a line that was begun.
+    fn answer(&mut self) -> Value {
         let mut answer = String::new();
         self.output.read_line(&mut answer).unwrap();
         serde_json::from_str(&answer).unwrap()
@@ -173,6 +185,38 @@ fn lines_of_the_input_are_answered_before_the_next_one_is_there() {
     assert!(error.starts_with("training.learning_rate: "), "{error}");
     let last = program.ask(&line("d", &[]).to_string());
     assert_eq!(last["status"], "finished", "{last}");
+    assert!(program.end().success());
+}
+
+/// Another process pauses and stops one run; those that follow are done.
+#[test]
+fn one_of_many_runs_is_paused_and_stopped_from_outside() {
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let folder = folder();
+    let run = folder.path().join("runs/long-0001");
+    let n_steps = || {
+        let metrics = fs::read_to_string(run.join("metrics.jsonl"));
+        metrics.map_or(0, |text| text.matches("\"kind\":\"step\"").count())
+    };
+    let mut program = Asked::start(folder.path(), "tune");
+    program.begin(&line("long", &["training.steps=100000"]).to_string());
+    let start = Instant::now();
+    while n_steps() == 0 {
+        assert!(start.elapsed() < PATIENCE, "no step was taken");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let asked = |request| ask(&run, request, PATIENCE, &mut |_| true).unwrap();
+    let paused = asked(RunRequest::Pause);
+    assert!(matches!(paused, RequestOutcome::Done { .. }), "{paused:?}");
+    let n_held = n_steps();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(n_steps(), n_held);
+    assert_eq!(asked(RunRequest::Stop), RequestOutcome::Ended);
+    let stopped = program.answer();
+    assert_eq!(stopped["status"], "interrupted", "{stopped}");
+    assert_eq!(stopped["error"], "was stopped by another process");
+    let next = program.ask(&line("next", &[]).to_string());
+    assert_eq!(next["status"], "finished", "{next}");
     assert!(program.end().success());
 }
 

@@ -7,6 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use gosling::persist::run_requests::asking::ask;
+use gosling::persist::run_requests::{RequestOutcome, RunRequest, SESSION_FILE};
+use gosling::tuning::states::state_file::STATE_FILE;
+
 use super::{check_refused, gosling, texts};
 
 const SHORT: &str = "tune --preset cpu --device cpu --quiet --data arc --steps 4 --batch 2 \
@@ -40,6 +44,11 @@ fn runs_of_a_folder_are_watched_and_kept() {
         let read = |folder: &Path| fs::read(folder.join(file)).unwrap();
         assert_eq!(read(&there), read(&here), "{file}");
     }
+    // It has no checkpoint here, and would begin from nothing.
+    let before = fs::read(here.join("metrics.jsonl")).unwrap();
+    let part = "is a copy of a run of another machine";
+    check_refused(folder.path(), "tune --resume seen/cpu-0001", 2, part);
+    assert_eq!(fs::read(here.join("metrics.jsonl")).unwrap(), before);
     // Again into the same folder, and never over a run of this machine.
     let again = gosling(folder.path(), "watch runs --into seen --until-over");
     assert!(again.status.success(), "{}", texts(&again).1);
@@ -50,6 +59,63 @@ fn runs_of_a_folder_are_watched_and_kept() {
             .1
             .contains("is a run of this machine already")
     );
+}
+
+/// A state on its way is called off; what has come of it goes, and it can be brought again.
+#[test]
+fn a_state_that_is_brought_here_is_called_off_and_brought_again() {
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    short_run(folder);
+    let [there, here] = ["runs", "seen"].map(|of| folder.join(of).join("cpu-0001"));
+    let state = fs::read(there.join(STATE_FILE)).unwrap();
+    // So large that it takes a while; the disk holds nothing of it.
+    let large = 2_u64 << 30;
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(there.join(STATE_FILE))
+        .unwrap();
+    file.set_len(large).unwrap();
+    drop(file);
+    let watching = Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .env("GOSLING_LANGUAGE", "en")
+        .args(["watch", "runs", "--into", "seen"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _watching = KilledOnDrop(watching);
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < PATIENCE, "{what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    until("it is not kept", &|| here.join(SESSION_FILE).is_file());
+    let mut seen = Vec::new();
+    let mut told = |progress: Option<[u64; 2]>| {
+        seen.extend(progress);
+        progress.is_none_or(|[done, _]| done == 0)
+    };
+    let outcome = ask(&here, RunRequest::SaveState, PATIENCE, &mut told).unwrap();
+    assert_eq!(outcome, RequestOutcome::CalledOff, "{seen:?}");
+    assert!(seen.iter().all(|[_, total]| *total == large), "{seen:?}");
+    let has_state = || {
+        let entries = fs::read_dir(&here).unwrap().flatten();
+        let names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        let mut names = names.iter().map(|name| name.to_string_lossy());
+        names.any(|name| name.contains(STATE_FILE))
+    };
+    until("a part of it stays", &|| !has_state());
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!has_state(), "more of it came");
+    fs::write(there.join(STATE_FILE), &state).unwrap();
+    let outcome = ask(&here, RunRequest::SaveState, PATIENCE, &mut |_| true).unwrap();
+    assert_eq!(outcome, RequestOutcome::Done { step: 4 });
+    assert_eq!(fs::read(here.join(STATE_FILE)).unwrap(), state);
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn a_download_is_cancelled_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = listed(server("0".repeat(64), 400_000), folder.path());
     click(&mut harness, "Get 0.1b");
-    wait_for(&mut harness, "of 1.0 MB");
+    wait_for(&mut harness, "of 977 KiB");
     click(&mut harness, "Close");
     let ctx = harness.ctx.clone();
     // It goes on behind the window.

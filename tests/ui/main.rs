@@ -1,9 +1,9 @@
 //! The window: every view in every condition as a picture, and a run from
 //! Start to Stop by the names of the controls.
 //!
-//! `UPDATE_SNAPSHOTS=1 cargo test --release --test ui` writes the pictures anew,
-//! and `GOSLING_SCREENSHOTS=path/to/runs` those of `screenshots/` of real runs. They are drawn by
-//! Mesa's software adapter where there is one.
+//! `UPDATE_SNAPSHOTS=1 cargo test --release --test ui` writes the pictures anew. They are
+//! drawn by Mesa's software adapter where there is one. Those of `screenshots/` are of the real
+//! window: `.ci/screenshots` takes them.
 
 #![cfg(feature = "gui")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -35,7 +35,6 @@ mod playground;
 mod rate_search;
 mod run_table;
 mod sampling;
-mod screenshots;
 mod sheets;
 mod small;
 mod speed;

@@ -114,7 +114,7 @@ fn rows_are_sorted_grouped_and_folded() {
     let sorted = rows(&harness);
     assert_eq!(sorted[0], "Row of lifted-0012");
     assert_eq!(sorted.last().unwrap(), "Row of rate-2-0013", "it has none");
-    harness.get_by_label("Means over seeds").click();
+    harness.get_by_label("Seed means").click();
     harness.run_steps(4);
     let folded = rows(&harness);
     assert_eq!(folded.len(), 5, "{folded:?}");

@@ -303,3 +303,66 @@ fn messages_push_nothing_away() {
     assert_eq!(place(&harness), before);
     assert_eq!(harness.query_all_by_label("Dismiss").count(), 3);
 }
+
+/// What can be done with a run stays in reach under any number of messages.
+#[test]
+fn messages_leave_the_header_of_a_run_free() {
+    let mut harness = small(
+        app(fixtures::running(), Tab::Tune, Appearance::Dark),
+        "Tuning, step 120",
+    );
+    for idx in 0..4 {
+        let text = format!(
+            "number {idx}: {}",
+            "something could not be done. ".repeat(20)
+        );
+        harness.state_mut().notify(Notice::error(text));
+    }
+    wait_for(&mut harness, "number 3");
+    settle(&mut harness);
+    let messages = harness.query_all_by_label("Error");
+    let top = messages
+        .map(|node| node.rect().top())
+        .fold(f32::MAX, f32::min);
+    for name in ["Stop", "Pause", "More"] {
+        let buttons = harness.query_all_by_label(name);
+        // Another one is in the configuration.
+        let button = buttons
+            .map(|node| node.rect())
+            .min_by(|a, b| a.left().total_cmp(&b.left()));
+        let button = button.unwrap();
+        assert!(button.bottom() < top, "{name} at {button:?}, below {top}");
+    }
+    assert!(top < 0.5 * SMALL.y, "they begin below the header: {top}");
+    harness.get_by_label("Stop").click();
+    harness.run_steps(2);
+}
+
+/// The controls of the charts take two rows, those of several seeds too.
+#[test]
+fn charts_have_two_rows_of_controls() {
+    let folder = tempfile::tempdir().unwrap();
+    fixtures::write_state(folder.path());
+    for tail in [None, Some(10_000)] {
+        let mut app = app(
+            fixtures::finished(folder.path()),
+            Tab::Tune,
+            Appearance::Dark,
+        );
+        app.tune.settings.tail = tail;
+        let harness = small(app, "Finished after 200");
+        let first = harness.get_by_label("Raw").rect();
+        for name in ["Log values", "Log steps"] {
+            let node = harness.get_by_label(name).rect();
+            assert!((node.center().y - first.center().y).abs() < 4.0, "{name}");
+        }
+        let second = harness.get_by_label("Seed means").rect();
+        assert!(second.top() > first.bottom() && second.top() < first.bottom() + 20.0);
+        let view = harness.state().shell.dock.rect(Tab::Tune).unwrap();
+        for name in ["Charts", "Save"] {
+            let node = harness.get_by_label(name).rect();
+            assert!((node.center().y - second.center().y).abs() < 4.0, "{name}");
+            assert!(node.right() <= view.right(), "{name}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use super::adapters::adapters_table;
 use super::metadata::{metadata_blocks, metadata_rows};
 use crate::cli::table::table;
 use crate::error::Result;
-use crate::kernels::device::mebibytes;
+use crate::format::byte_size;
 use crate::model::checkpoint::{
     Checkpoint, CheckpointFormat, Dialect, TensorDType, content_digits, is_model_folder,
 };
@@ -153,15 +153,15 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
             tr!(
                 "{} numbers, {} in f32",
                 grouped(n_state),
-                mebibytes(4 * n_state as u64)
+                byte_size(4 * n_state as u64)
             ),
         ),
         (
             tr!("in memory"),
             tr!(
                 "{} in f32, the largest tensor {}",
-                mebibytes(4 * config.n_params() as u64),
-                mebibytes(4 * largest as u64)
+                byte_size(4 * config.n_params() as u64),
+                byte_size(4 * largest as u64)
             ),
         ),
     ];

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::cli::this_program;
 use crate::error::Result;
-use crate::kernels::device::{DeviceChoice, mebibytes, memory_of};
+use crate::format::byte_size;
+use crate::kernels::device::{DeviceChoice, memory_of};
 use crate::persist::run_history::past_runs;
 use crate::sweep::estimate::{Estimator, SweepEstimate, time_steps};
 use crate::sweep::plan::SweepPlan;
@@ -79,7 +80,7 @@ fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
         .map(|(_, total)| total)
         .min()
         .unwrap_or(largest);
-    let (least, most) = (mebibytes(smallest), mebibytes(largest));
+    let (least, most) = (byte_size(smallest), byte_size(largest));
     let mut text = match least == most {
         true => tr!("the largest step of every run takes {most} of memory", most),
         false => tr!(
@@ -97,11 +98,11 @@ fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
                 1 => String::new(),
                 n => tr!(
                     ", {n} parallel runs up to {}",
-                    mebibytes(largest * n as u64),
+                    byte_size(largest * n as u64),
                     n
                 ),
             };
-            text += &tr!("{jobs}; the device has {}\n", mebibytes(has), jobs);
+            text += &tr!("{jobs}; the device has {}\n", byte_size(has), jobs);
             let too_large: Vec<String> = known
                 .filter(|(_, total)| *total > has)
                 .map(|(idx, _)| idx.to_string())

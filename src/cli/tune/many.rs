@@ -93,6 +93,7 @@ pub(super) fn many(arguments: &TuneArguments, path: &Path) -> Result<ExitCode> {
     let mut tuner = Tuner {
         arguments,
         interrupts: &interrupts,
+        is_interrupted: false,
         worker: Worker::spawn(|| ())?,
         progress: Progress::new(arguments.quiet),
     };
@@ -111,7 +112,7 @@ pub(super) fn many(arguments: &TuneArguments, path: &Path) -> Result<ExitCode> {
         };
         let line = serde_json::to_string(&answer);
         println!("{}", line.unwrap_or_default());
-        if answer.status == INTERRUPTED_RUN {
+        if tuner.is_interrupted {
             return Ok(ExitCode::from(INTERRUPTED));
         }
     }
@@ -142,6 +143,8 @@ impl OneOfMany {
 struct Tuner<'a> {
     arguments: &'a TuneArguments,
     interrupts: &'a crossbeam_channel::Receiver<()>,
+    /// Whether the user interrupted what is under way.
+    is_interrupted: bool,
     worker: WorkerHandle,
     progress: Progress,
 }
@@ -173,6 +176,10 @@ impl Tuner<'_> {
             for benchmark in &one.score {
                 self.score(*benchmark, &mut store, &mut answer);
             }
+        }
+        if answer.status == INTERRUPTED_RUN && !self.is_interrupted {
+            // Nothing is wrong with the runs that follow.
+            answer.error = Some(tr!("was stopped by another process").into());
         }
         answer.secs = start.elapsed().as_secs_f64();
         Some(answer)
@@ -231,9 +238,16 @@ impl Tuner<'_> {
         );
         let failure = match ending {
             // It is done already.
-            Ending::NotBegun => return None,
+            Ending::NotBegun => {
+                self.is_interrupted = true;
+                return None;
+            }
             Ending::Failed { message, .. } => Some(message),
-            Ending::Ended { .. } | Ending::RateFound => None,
+            Ending::Ended { is_interrupted, .. } => {
+                self.is_interrupted |= is_interrupted;
+                None
+            }
+            Ending::RateFound => None,
         };
         // Else its end would be taken for that of the next one.
         for event in &self.worker.events {

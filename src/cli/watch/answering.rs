@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, stdin};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -67,110 +68,155 @@ pub(super) fn orders() -> Receiver<Order> {
     orders
 }
 
-/// Does an order for a run below `root`, and says what comes of it.
-pub(super) fn carry_out(root: &Path, order: Order, told: &Sender<Outgoing>) {
-    let (id, run) = match &order {
-        Order::Ask { id, run, .. } | Order::Fetch { id, run } => (*id, run.clone()),
-    };
-    let outcome = done(root, order, told).unwrap_or_else(|reason| RequestOutcome::failed(&reason));
-    let answer = Message::Answer { id, run, outcome };
-    // Nobody is there to be told.
-    let _ = told.send(Outgoing::Message(answer));
+/// What is done for an order.
+pub(super) struct Errand {
+    /// Names the order.
+    pub id: u64,
+    /// The run's name.
+    pub run: String,
+    /// What is asked of its process; none where the files of its state are sent.
+    pub request: Option<RunRequest>,
 }
 
-fn done(root: &Path, order: Order, told: &Sender<Outgoing>) -> Result<RequestOutcome, String> {
-    let (Order::Ask { run, .. } | Order::Fetch { run, .. }) = &order;
-    check_name(run)?;
-    let folder = root.join(run);
-    if !folder.join(SPEC_FILE).is_file() {
-        return Err(tr!("there is no such run").into());
+impl Errand {
+    /// Does it for a run below `root`, until `is_called_off`, and says what comes of it.
+    pub fn carry_out(self, root: &Path, told: &Sender<Outgoing>, is_called_off: &AtomicBool) {
+        let outcome = self.done(root, told, is_called_off);
+        let outcome = outcome.unwrap_or_else(|reason| RequestOutcome::failed(&reason));
+        let Self { id, run, .. } = self;
+        let answer = Message::Answer { id, run, outcome };
+        // Nobody is there to be told.
+        let _ = told.send(Outgoing::Message(answer));
     }
-    let asked =
-        |request| ask(&folder, request, PATIENCE, &mut |_| true).map_err(|error| error.to_string());
-    match order {
-        Order::Ask { request, .. } => asked(request),
-        Order::Fetch { id, run } => {
-            if holder_of(&folder).is_some() {
-                let outcome = asked(RunRequest::SaveState)?;
-                match outcome {
-                    RequestOutcome::Done { .. }
-                    | RequestOutcome::Ended
-                    | RequestOutcome::NotRunning => {}
-                    RequestOutcome::NotWatched
-                    | RequestOutcome::NotListening
-                    | RequestOutcome::Replaced
-                    | RequestOutcome::Late
-                    | RequestOutcome::Failed { .. } => return Ok(outcome),
-                }
+
+    fn done(
+        &self,
+        root: &Path,
+        told: &Sender<Outgoing>,
+        is_called_off: &AtomicBool,
+    ) -> Result<RequestOutcome, String> {
+        check_name(&self.run)?;
+        let folder = root.join(&self.run);
+        if !folder.join(SPEC_FILE).is_file() {
+            return Err(tr!("there is no such run").into());
+        }
+        let mut goes_on = |_: Option<[u64; 2]>| !is_called_off.load(Ordering::Relaxed);
+        let mut asked = |request| {
+            let outcome = ask(&folder, request, PATIENCE, &mut goes_on);
+            outcome.map_err(|error| error.to_string())
+        };
+        if let Some(request) = self.request {
+            return asked(request);
+        }
+        if holder_of(&folder).is_some() {
+            let outcome = asked(RunRequest::SaveState)?;
+            match outcome {
+                RequestOutcome::Done { .. }
+                | RequestOutcome::Ended
+                | RequestOutcome::NotRunning => {}
+                RequestOutcome::NotWatched
+                | RequestOutcome::NotListening
+                | RequestOutcome::Replaced
+                | RequestOutcome::Late
+                | RequestOutcome::CalledOff
+                | RequestOutcome::Failed { .. } => return Ok(outcome),
             }
-            send_state(&folder, id, &run, told)
         }
+        self.send_state(&folder, told, is_called_off)
+    }
+
+    /// Sends the files of a state.
+    fn send_state(
+        &self,
+        folder: &Path,
+        told: &Sender<Outgoing>,
+        is_called_off: &AtomicBool,
+    ) -> Result<RequestOutcome, String> {
+        let exported = past_run(folder)
+            .map_err(|error| error.to_string())?
+            .exported;
+        let Some(step) = exported.last().map(|state| state.step) else {
+            return Err(tr!("it has no state yet").into());
+        };
+        let mut files = Vec::new();
+        for name in STATE_FILES {
+            if folder.join(name).is_file() {
+                files.push(StateFile::open(folder, name)?);
+            }
+        }
+        if files.is_empty() {
+            return Err(tr!("its folder holds no state").into());
+        }
+        let mut after: u64 = files.iter().map(|file| file.bytes).sum();
+        for file in files {
+            after -= file.bytes;
+            if !self.send_file(file, after, told, is_called_off)? {
+                return Ok(RequestOutcome::CalledOff);
+            }
+        }
+        Ok(RequestOutcome::Done { step })
+    }
+
+    /// Sends a file, `after` bytes of others after which come; whether all of it was sent.
+    fn send_file(
+        &self,
+        file: StateFile,
+        after: u64,
+        told: &Sender<Outgoing>,
+        is_called_off: &AtomicBool,
+    ) -> Result<bool, String> {
+        let StateFile { name, file, bytes } = file;
+        let (id, run) = (self.id, || self.run.clone());
+        let send = |outgoing| {
+            let sent = told.send(outgoing);
+            sent.map_err(|_| tr!("the connection ended").to_owned())
+        };
+        send(Outgoing::Message(Message::File {
+            id,
+            run: run(),
+            name: name.to_owned(),
+            bytes,
+            after,
+        }))?;
+        let (mut file, mut hash) = (file.take(bytes), Sha256::new());
+        loop {
+            if is_called_off.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let mut bytes = Vec::new();
+            let part = file.by_ref().take(MAX_PART_BYTES as u64);
+            let n_bytes = { part }.read_to_end(&mut bytes);
+            if n_bytes.map_err(|error| format!("{name}: {error}"))? == 0 {
+                break;
+            }
+            hash.update(&bytes);
+            let run = run();
+            send(Outgoing::Part { id, run, bytes })?;
+        }
+        send(Outgoing::Message(Message::FileEnd {
+            id,
+            run: run(),
+            sha256: format!("{:x}", hash.finalize()),
+        }))?;
+        Ok(true)
     }
 }
 
-/// Sends the files of a state.
-fn send_state(
-    folder: &Path,
-    id: u64,
-    run: &str,
-    told: &Sender<Outgoing>,
-) -> Result<RequestOutcome, String> {
-    let exported = past_run(folder)
-        .map_err(|error| error.to_string())?
-        .exported;
-    let files = STATE_FILES.into_iter();
-    let files: Vec<_> = files.filter(|name| folder.join(name).is_file()).collect();
-    let Some(step) = exported.last().map(|state| state.step) else {
-        return Err(tr!("it has no state yet").into());
-    };
-    if files.is_empty() {
-        return Err(tr!("its folder holds no state").into());
-    }
-    for name in files {
-        send_file(&folder.join(name), name, id, run, told)?;
-    }
-    Ok(RequestOutcome::Done { step })
+/// A file that is sent. It stays this one where another one takes its name.
+struct StateFile {
+    name: &'static str,
+    file: File,
+    bytes: u64,
 }
 
-fn send_file(
-    path: &Path,
-    name: &str,
-    id: u64,
-    run: &str,
-    told: &Sender<Outgoing>,
-) -> Result<(), String> {
-    let fail = |error: std::io::Error| format!("{name}: {error}");
-    let send = |outgoing| {
-        let sent = told.send(outgoing);
-        sent.map_err(|_| tr!("the connection ended").to_owned())
-    };
-    // It stays this file where another one takes its name.
-    let file = File::open(path).map_err(fail)?;
-    let total = file.metadata().map_err(fail)?.len();
-    if total > MAX_FILE_BYTES {
-        return Err(tr!("{name} is too large to be fetched", name));
-    }
-    send(Outgoing::Message(Message::File {
-        id,
-        run: run.to_owned(),
-        name: name.to_owned(),
-        bytes: total,
-    }))?;
-    let (mut file, mut hash) = (file.take(total), Sha256::new());
-    loop {
-        let mut bytes = Vec::new();
-        let part = file.by_ref().take(MAX_PART_BYTES as u64);
-        let n_bytes = { part }.read_to_end(&mut bytes).map_err(fail)?;
-        if n_bytes == 0 {
-            break;
+impl StateFile {
+    fn open(folder: &Path, name: &'static str) -> Result<Self, String> {
+        let fail = |error: std::io::Error| format!("{name}: {error}");
+        let file = File::open(folder.join(name)).map_err(fail)?;
+        let bytes = file.metadata().map_err(fail)?.len();
+        if bytes > MAX_FILE_BYTES {
+            return Err(tr!("{name} is too large to be fetched", name));
         }
-        hash.update(&bytes);
-        let run = run.to_owned();
-        send(Outgoing::Part { id, run, bytes })?;
+        Ok(Self { name, file, bytes })
     }
-    send(Outgoing::Message(Message::FileEnd {
-        id,
-        run: run.to_owned(),
-        sha256: format!("{:x}", hash.finalize()),
-    }))
 }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::atomic::give_name;
 use crate::error::{Error, Result};
-use crate::format::file_size;
+use crate::format::byte_size;
 
 /// A file on its way. What came of it goes when it is dropped before its end.
 pub(super) struct Incoming {
@@ -36,8 +36,8 @@ impl Incoming {
         if room < total {
             let reason = tr!(
                 "has room for {}, and {name} takes {}",
-                file_size(room),
-                file_size(total),
+                byte_size(room),
+                byte_size(total),
                 name
             );
             return Err(Error::input(folder, "disk", reason));

@@ -105,7 +105,20 @@ impl Link {
     pub fn order(&mut self, order: impl FnOnce(u64) -> Order) -> Result<u64> {
         self.n_orders += 1;
         let id = self.n_orders;
-        let mut line = serde_json::to_vec(&order(id)).unwrap_or_default();
+        self.send(&order(id))?;
+        Ok(id)
+    }
+
+    /// Has no more done of an order. What it has sent by then still comes.
+    ///
+    /// # Errors
+    /// As [`Self::order`].
+    pub fn call_off(&mut self, id: u64) -> Result<()> {
+        self.send(&Order::CallOff { id })
+    }
+
+    fn send(&mut self, order: &Order) -> Result<()> {
+        let mut line = serde_json::to_vec(order).unwrap_or_default();
         line.push(b'\n');
         let sent = self.input.write_all(&line);
         let sent = sent.and_then(|()| self.input.flush());
@@ -114,7 +127,7 @@ impl Link {
             self.ended()?;
             return Err(self.lost(&error.to_string()));
         }
-        Ok(id)
+        Ok(())
     }
 
     /// An error of this connection.

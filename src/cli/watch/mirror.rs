@@ -46,7 +46,20 @@ struct PassedOn {
     /// Its name here.
     id: String,
     incoming: Option<Incoming>,
+    /// Bytes of the files before that one, and of those after it.
+    before: u64,
+    after: u64,
     told: Instant,
+}
+
+impl PassedOn {
+    /// Bytes that have come of all files, and those of all of them.
+    fn progress(&self) -> Option<(u64, u64)> {
+        let incoming = self.incoming.as_ref()?;
+        let done = self.before.saturating_add(incoming.n_bytes);
+        let total = self.before.saturating_add(incoming.total);
+        Some((done, total.saturating_add(self.after)))
+    }
 }
 
 impl Mirror {
@@ -108,17 +121,25 @@ impl Mirror {
             Message::Removed { .. } => drop(self.runs.remove(run)),
             Message::Answer { id, outcome, .. } => self.answer(*id, outcome.clone()),
             Message::File {
-                id, name, bytes, ..
+                id,
+                name,
+                bytes,
+                after,
+                ..
             } => {
-                let begun = Incoming::begin(&folder, name, *bytes);
                 self.with_file(*id, |passed| {
-                    passed.incoming = Some(begun?);
+                    passed.after = *after;
+                    passed.incoming = Some(Incoming::begin(&folder, name, *bytes)?);
                     Ok(())
                 });
+                self.tell(*id);
             }
             Message::FileEnd { id, sha256, .. } => {
                 self.with_file(*id, |passed| match passed.incoming.take() {
-                    Some(incoming) => incoming.finish(sha256).map(drop),
+                    Some(incoming) => {
+                        passed.before = passed.before.saturating_add(incoming.total);
+                        incoming.finish(sha256).map(drop)
+                    }
                     None => Ok(()),
                 })
             }
@@ -153,6 +174,16 @@ impl Mirror {
                     continue;
                 }
                 Taken::Asked(id, request) => (id, request),
+                Taken::CalledOff(id) => {
+                    // What has come of a file goes with it.
+                    let gone = self
+                        .orders
+                        .extract_if(|_, of| of.run == *run && of.id == id);
+                    for (order, _) in gone.collect::<Vec<_>>() {
+                        link.call_off(order)?;
+                    }
+                    continue;
+                }
             };
             let run = run.clone();
             let order = link.order(|id| match request {
@@ -171,6 +202,8 @@ impl Mirror {
                 run,
                 id,
                 incoming: None,
+                before: 0,
+                after: 0,
                 told: Instant::now(),
             };
             self.orders.insert(order, passed);
@@ -189,20 +222,28 @@ impl Mirror {
     }
 
     fn add(&mut self, order: u64, bytes: &[u8]) {
-        let mut so_far = None;
+        let mut is_due = false;
         self.with_file(order, |passed| {
             let Some(incoming) = &mut passed.incoming else {
                 return Ok(());
             };
             incoming.add(bytes)?;
-            if passed.told.elapsed() >= TELL {
-                passed.told = Instant::now();
-                so_far = Some((passed.run.clone(), incoming.n_bytes, incoming.total));
-            }
+            is_due = passed.told.elapsed() >= TELL;
             Ok(())
         });
-        if let Some((run, done, total)) = so_far
-            && let Some(kept) = self.runs.get_mut(&run)
+        if is_due {
+            self.tell(order);
+        }
+    }
+
+    /// Tells whoever asked here how much of an order has come.
+    fn tell(&mut self, order: u64) {
+        let Some(passed) = self.orders.get_mut(&order) else {
+            return;
+        };
+        passed.told = Instant::now();
+        if let Some((done, total)) = passed.progress()
+            && let Some(kept) = self.runs.get_mut(&passed.run)
         {
             // It is said again in a second.
             let _ = kept.desk.bring(done, total);

@@ -7,7 +7,7 @@ use crate::persist::run_requests::{RequestOutcome, RunRequest};
 use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE, STATE_FILE};
 
 /// Which version of these messages this is.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 /// Bytes of numbers in one message.
 pub(super) const MAX_TEXT_BYTES: u64 = 1 << 20;
 /// A longer line is no message: in JSON a byte takes six at most.
@@ -42,6 +42,11 @@ pub(super) enum Order {
         id: u64,
         /// The run's name.
         run: String,
+    },
+    /// Do no more of an order.
+    CallOff {
+        /// Names that order.
+        id: u64,
     },
 }
 
@@ -110,6 +115,8 @@ pub(super) enum Message {
         name: String,
         /// Its size.
         bytes: u64,
+        /// The size of all files of the order that come after it.
+        after: u64,
     },
     /// More of that file: so many bytes follow this line.
     Part {
@@ -157,8 +164,13 @@ impl Message {
             check_name(run)?;
         }
         let is_sound = match self {
-            Self::File { name, bytes, .. } => {
-                STATE_FILES.contains(&name.as_str()) && *bytes <= MAX_FILE_BYTES
+            Self::File {
+                name, bytes, after, ..
+            } => {
+                let n_after = STATE_FILES.len() as u64 - 1;
+                STATE_FILES.contains(&name.as_str())
+                    && *bytes <= MAX_FILE_BYTES
+                    && *after <= n_after * MAX_FILE_BYTES
             }
             Self::Part { bytes, .. } => *bytes <= MAX_PART_BYTES,
             Self::Answer {
@@ -222,6 +234,7 @@ mod tests {
             run: "a-0001".into(),
             name: name.into(),
             bytes,
+            after: 0,
         };
         assert_eq!(file("state.safetensors", 100).check(), Ok(()));
         assert_eq!(file("lifted.safetensors", 0).check(), Ok(()));
@@ -252,6 +265,7 @@ mod tests {
             r#"{"kind":"ask","id":3,"run":"a-0001","request":"erase"}"#,
             r#"{"kind":"run","id":3,"run":"a-0001"}"#,
             r#"{"kind":"fetch","id":3,"run":"a-0001","path":"/etc/passwd"}"#,
+            r#"{"kind":"call_off"}"#,
             "pause",
         ] {
             assert!(serde_json::from_str::<Order>(wrong).is_err(), "{wrong}");

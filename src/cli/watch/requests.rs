@@ -116,6 +116,8 @@ pub(super) fn ask(
                 },
                 overwrites: to.force,
                 incoming: None,
+                before: 0,
+                after: 0,
                 written: Vec::new(),
                 start: Instant::now(),
                 progress: Progress::new(false),
@@ -196,8 +198,11 @@ struct Fetching {
     folder: PathBuf,
     overwrites: bool,
     incoming: Option<Incoming>,
+    /// Bytes of the files before that one, and of those after it.
+    before: u64,
+    after: u64,
     written: Vec<PathBuf>,
-    /// When the current file began.
+    /// When the first file began.
     start: Instant,
     progress: Progress,
 }
@@ -206,7 +211,11 @@ impl Fetching {
     fn take(&mut self, received: Received, order: u64) -> Result<()> {
         match received {
             Received::Message(Message::File {
-                id, name, bytes, ..
+                id,
+                name,
+                bytes,
+                after,
+                ..
             }) if id == order => {
                 let path = self.folder.join(&name);
                 if path.exists() && !self.overwrites {
@@ -214,12 +223,17 @@ impl Fetching {
                     return Err(Error::input(path, "--fetch", reason));
                 }
                 self.incoming = Some(Incoming::begin(&self.folder, &name, bytes)?);
-                self.start = Instant::now();
+                self.after = after;
+                if self.before == 0 {
+                    self.start = Instant::now();
+                }
             }
             Received::Part { id, bytes } if id == order => {
                 if let Some(incoming) = &mut self.incoming {
                     incoming.add(&bytes)?;
-                    let (done, total) = (incoming.n_bytes, incoming.total);
+                    let done = self.before.saturating_add(incoming.n_bytes);
+                    let total = self.before.saturating_add(incoming.total);
+                    let total = total.saturating_add(self.after);
                     let since = self.start.elapsed();
                     self.progress
                         .show_line(&mut || Some(line(done, total, since)));
@@ -227,6 +241,7 @@ impl Fetching {
             }
             Received::Message(Message::FileEnd { id, sha256, .. }) if id == order => {
                 if let Some(incoming) = self.incoming.take() {
+                    self.before = self.before.saturating_add(incoming.total);
                     self.written.push(incoming.finish(&sha256)?);
                 }
             }
@@ -236,7 +251,7 @@ impl Fetching {
     }
 }
 
-/// How far a file is that began `since`.
+/// How far files are of which the first began `since`.
 fn line(done: u64, total: u64, since: Duration) -> String {
     let share = done as f64 / total.max(1) as f64;
     let left = since.as_secs_f64() * (1.0 - share) / share.max(1e-9);

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use crossbeam_channel::{Sender, bounded, never, select, tick};
 
-use super::answering::{Outgoing, carry_out, orders};
+use super::answering::{Errand, Outgoing, orders};
 use super::protocol::{MAX_TEXT_BYTES, Message, Order, VERSION, is_name};
 use crate::cli::output;
 use crate::error::Result;
@@ -48,7 +50,7 @@ pub(in crate::cli) fn serve(arguments: &ServeEventsArguments) -> Result<()> {
         version: VERSION,
         program: env!("CARGO_PKG_VERSION").into(),
     });
-    let mut under_way = Vec::new();
+    let mut under_way: Vec<UnderWay> = Vec::new();
     let mut say_news = || look.news().iter().for_each(say);
     let ticks = match arguments.orders_only {
         true => never(),
@@ -63,10 +65,27 @@ pub(in crate::cli) fn serve(arguments: &ServeEventsArguments) -> Result<()> {
             recv(ticks) -> _ => say_news(),
             recv(orders) -> order => {
                 let Ok(order) = order else { return Ok(()) };
-                under_way.retain(|thread: &JoinHandle<()>| !thread.is_finished());
-                match under_way.len() < MAX_ORDERS {
-                    true => under_way.extend(begin(&arguments.folder, order, sender.clone())),
-                    false => refuse(&order, tr!("too many requests are under way; try again")),
+                under_way.retain(|of| !of.thread.is_finished());
+                let (id, run, request) = match order {
+                    Order::CallOff { id } => {
+                        under_way.iter().for_each(|of| of.call_off(id));
+                        continue;
+                    }
+                    Order::Ask { id, run, request } => (id, run, Some(request)),
+                    Order::Fetch { id, run } => (id, run, None),
+                };
+                let errand = Errand { id, run: run.clone(), request };
+                let begun = match under_way.len() < MAX_ORDERS {
+                    true => begin(&arguments.folder, errand, sender.clone()),
+                    false => Err(tr!("too many requests are under way; try again").into()),
+                };
+                match begun {
+                    Ok(begun) => under_way.push(begun),
+                    Err(reason) => say(&Message::Answer {
+                        id,
+                        run,
+                        outcome: RequestOutcome::failed(&reason),
+                    }),
                 }
             }
             recv(outgoing) -> told => match told {
@@ -80,28 +99,35 @@ pub(in crate::cli) fn serve(arguments: &ServeEventsArguments) -> Result<()> {
     Ok(())
 }
 
-/// Begins to carry out an order beside the others.
-fn begin(root: &Path, order: Order, sender: Sender<Outgoing>) -> Option<JoinHandle<()>> {
-    let (root, copy) = (root.to_path_buf(), order.clone());
-    let thread = Builder::new()
-        .name("order".into())
-        .spawn(move || carry_out(&root, order, &sender));
-    match thread {
-        Ok(thread) => Some(thread),
-        Err(error) => {
-            refuse(&copy, &error.to_string());
-            None
+/// An order that is carried out.
+struct UnderWay {
+    id: u64,
+    is_called_off: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl UnderWay {
+    /// Ends it soon, if it is the one that is meant.
+    fn call_off(&self, id: u64) {
+        if self.id == id {
+            self.is_called_off.store(true, Ordering::Relaxed);
         }
     }
 }
 
-fn refuse(order: &Order, reason: &str) {
-    let (Order::Ask { id, run, .. } | Order::Fetch { id, run }) = order;
-    say(&Message::Answer {
-        id: *id,
-        run: run.clone(),
-        outcome: RequestOutcome::failed(reason),
-    });
+/// Begins to carry out an order beside the others; or why not.
+fn begin(root: &Path, errand: Errand, sender: Sender<Outgoing>) -> Result<UnderWay, String> {
+    let id = errand.id;
+    let is_called_off = Arc::new(AtomicBool::new(false));
+    let (root, called_off) = (root.to_path_buf(), is_called_off.clone());
+    let thread = Builder::new()
+        .name("order".into())
+        .spawn(move || errand.carry_out(&root, &sender, &called_off));
+    Ok(UnderWay {
+        id,
+        is_called_off,
+        thread: thread.map_err(|error| error.to_string())?,
+    })
 }
 
 fn say(message: &Message) {

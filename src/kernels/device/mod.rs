@@ -26,6 +26,7 @@ use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::format::byte_size;
 use adapters::{Listed, listed};
 use open::open_adapter;
 
@@ -128,9 +129,9 @@ impl OpenDevice {
             Some(limits) if n_bytes > limits.max_tensor_bytes => Err(Error::Device(tr!(
                 "{tensor} takes {}, but {} holds at most {} in one tensor; use --device cpu \
                  or another GPU",
-                mebibytes(n_bytes),
+                byte_size(n_bytes),
                 self.name,
-                mebibytes(limits.max_tensor_bytes),
+                byte_size(limits.max_tensor_bytes),
                 tensor
             ))),
             Some(_) | None => Ok(()),
@@ -239,16 +240,6 @@ fn choose(choice: DeviceChoice, adapters: &'static [Listed]) -> Result<Chosen> {
                 index
             )),
         },
-    }
-}
-
-/// `128 MiB`, with a decimal where that matters.
-pub(crate) fn mebibytes(n_bytes: u64) -> String {
-    let size = n_bytes as f64 / (1 << 20) as f64;
-    if size < 10.0 {
-        format!("{size:.2} MiB")
-    } else {
-        format!("{size:.0} MiB")
     }
 }
 

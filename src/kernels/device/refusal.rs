@@ -6,7 +6,7 @@ use std::panic::{set_hook, take_hook};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::mebibytes;
+use crate::format::byte_size;
 
 /// How the compute libraries say that memory ran out.
 const OUT_OF_MEMORY: [&str; 4] = [
@@ -49,8 +49,8 @@ pub fn says_out_of_memory(message: &str) -> bool {
 pub(crate) fn too_large(kernel: &str, n_bytes: u64, most: u64) -> String {
     format!(
         "{TOO_LARGE}: {kernel} needs a tensor of {}, the device holds at most {} in one",
-        mebibytes(n_bytes),
-        mebibytes(most)
+        byte_size(n_bytes),
+        byte_size(most)
     )
 }
 
@@ -101,7 +101,7 @@ mod tests {
         let message = too_large("product", 3 << 30, 2 << 30);
         assert!(says_too_large(&message) && says_out_of_memory(&message));
         assert!(
-            message.contains("product needs a tensor of 3072 MiB"),
+            message.contains("product needs a tensor of 3.00 GiB"),
             "{message}"
         );
         assert!(!says_too_large("wgpu error: Out of Memory"));

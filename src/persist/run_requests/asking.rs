@@ -31,7 +31,8 @@ pub fn is_watched(folder: &Path) -> bool {
 
 /// Asks something of the run in `folder` and waits for what comes of it, for `patience`
 /// at most, and no longer than `told` wants to; it is told the bytes that have come and
-/// are to come where something is brought here.
+/// those of all where something is brought here. What it does not want any more is called
+/// off.
 ///
 /// # Errors
 /// [`crate::error::Error::Io`] if the request cannot be written.
@@ -60,6 +61,7 @@ pub fn ask(
         session,
         id: new_name(),
         request,
+        is_called_off: false,
     };
     let path = folder.join(REQUEST_FILE);
     put(&path, &record)?;
@@ -76,7 +78,7 @@ pub fn ask(
                     return Ok(answer.outcome.clone());
                 }
                 if !told(session.progress) {
-                    break;
+                    return call_off(&path, record);
                 }
             }
             None => {}
@@ -110,6 +112,26 @@ fn put(path: &Path, record: &RequestRecord) -> Result<()> {
         serde_json::to_writer(&mut *file, record)?;
         file.write_all(b"\n")
     })
+}
+
+/// Takes a request back, or says that it is not wanted any more where it was taken.
+fn call_off(path: &Path, record: RequestRecord) -> Result<RequestOutcome> {
+    let start = Instant::now();
+    if !withdraw(path, &record) {
+        // Another request that lies there is taken first.
+        while path.exists() && start.elapsed() < BEGIN_PATIENCE {
+            sleep(LOOK);
+        }
+        let is_called_off = true;
+        put(
+            path,
+            &RequestRecord {
+                is_called_off,
+                ..record
+            },
+        )?;
+    }
+    Ok(RequestOutcome::CalledOff)
 }
 
 /// Takes a request back that nobody took; whether it still lay there.

@@ -30,6 +30,9 @@ pub enum Taken {
     Nothing,
     /// A request, by its name.
     Asked(String, RunRequest),
+    /// The request of this name, which was taken and is not answered, is not wanted any
+    /// more.
+    CalledOff(String),
     /// Something that is not done, and why.
     Ignored(String),
 }
@@ -86,8 +89,24 @@ impl Desk {
             let reason = tr!("{REQUEST_FILE} was for an earlier process", REQUEST_FILE);
             return Taken::Ignored(reason);
         }
+        if request.is_called_off {
+            return self.called_off(request.id);
+        }
         self.open.push((request.id.clone(), request.request));
         Taken::Asked(request.id, request.request)
+    }
+
+    fn called_off(&mut self, id: String) -> Taken {
+        let n_before = self.open.len();
+        self.open.retain(|(of, _)| *of != id);
+        if self.open.len() == n_before {
+            return Taken::Nothing;
+        }
+        if self.record.progress.take().is_some() {
+            // It is told again with the next answer.
+            let _ = self.write();
+        }
+        Taken::CalledOff(id)
     }
 
     /// Whether something was taken and is not answered.
@@ -158,7 +177,7 @@ impl Desk {
         self.answer(id, RequestOutcome::Done { step })
     }
 
-    /// Says how many bytes have come of a file that is brought here, and how many it has.
+    /// Says how many bytes have come of what is brought here, and how many all of it has.
     ///
     /// # Errors
     /// [`crate::error::Error::Io`] if it cannot be written.

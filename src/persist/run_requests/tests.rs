@@ -227,6 +227,56 @@ fn a_run_of_another_machine_is_asked_while_it_is_watched() {
     assert_eq!(seen, Some([3, 7]));
 }
 
+/// Whoever asked does not wait any more.
+#[test]
+fn a_request_that_is_not_wanted_any_more_is_called_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let _lock = FolderLock::take(path, "run").unwrap();
+    let mut desk = Desk::open(path).unwrap();
+    // Before anyone took it nothing is left of it.
+    let outcome = ask(path, RunRequest::SaveState, PATIENCE, &mut |_| false).unwrap();
+    assert_eq!(outcome, RequestOutcome::CalledOff);
+    assert_eq!(desk.take(), Taken::Nothing);
+    // After that whoever took it hears of it, once, and the others are done.
+    put(
+        path,
+        &request_for(&session(path), "pause").replace("one", "other"),
+    );
+    let other = Taken::Asked("other".into(), RunRequest::Pause);
+    assert_eq!(desk.take(), other);
+    let (taken, called_off) = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut told = |progress: Option<[u64; 2]>| progress.is_none();
+            ask(path, RunRequest::SaveState, PATIENCE, &mut told).unwrap()
+        });
+        let mut seen = Vec::new();
+        let start = std::time::Instant::now();
+        while seen.len() < 2 {
+            assert!(start.elapsed() < PATIENCE, "{seen:?}");
+            match desk.take() {
+                Taken::Nothing => std::thread::sleep(Duration::from_millis(10)),
+                taken => {
+                    seen.push(taken);
+                    desk.bring(3, 7).unwrap();
+                }
+            }
+        }
+        assert_eq!(asking.join().unwrap(), RequestOutcome::CalledOff);
+        (seen.remove(0), seen.remove(0))
+    });
+    let Taken::Asked(id, RunRequest::SaveState) = taken else {
+        panic!("{taken:?}");
+    };
+    assert_eq!(called_off, Taken::CalledOff(id.clone()));
+    assert!(desk.has_open(), "the pause is still to be done");
+    // What is answered cannot be called off.
+    let late = request_for(&session(path), "save_state").replace("one", &id);
+    put(path, &late.replace("}", ",\"is_called_off\":true}"));
+    assert_eq!(desk.take(), Taken::Nothing);
+    assert!(!path.join(REQUEST_FILE).exists());
+}
+
 #[test]
 fn answers_stay_few_and_reasons_short() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Best, Metric, Row, SEED, SweepResults};
 use crate::atomic::write_atomic;
-use crate::bench::{Accuracy, MeanInterval, mean_interval95};
+use crate::bench::{Accuracy, MeanInterval, mean_interval95, share_interval95};
 use crate::error::Result;
 use crate::language::{self, in_english};
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
@@ -286,12 +286,13 @@ impl SweepResults {
             cells.extend(fields.iter().map(|idx| value_cell(&first.values[*idx])));
             let losses = finished(Metric::ValidationLoss);
             cells.push(Cell::Count(losses.len() as u64));
-            cells.push(mean_cell(&losses, group.len()));
-            cells.push(mean_cell(&finished(Metric::Accuracy), group.len()));
+            cells.push(mean_cell(mean_interval95(&losses), group.len()));
+            let accuracies = finished(Metric::Accuracy);
+            cells.push(mean_cell(share_interval95(&accuracies), group.len()));
             table.push(cells);
         }
         table.notes.push(
-            tr!("Intervals are those of the mean over seeds (Student's t): they hold the spread between seeds and not that of the items.")
+            tr!("Intervals are those of the mean over seeds (Student's t, of accuracies on the logit scale): they hold the spread between seeds and not that of the items.")
                 .into(),
         );
         table
@@ -299,8 +300,8 @@ impl SweepResults {
 }
 
 /// The mean over the seeds that are done, of so many.
-fn mean_cell(values: &[f64], n_total: usize) -> Cell {
-    match mean_interval95(values) {
+fn mean_cell(mean: Option<MeanInterval>, n_total: usize) -> Cell {
+    match mean {
         None => Cell::Empty,
         // One value says nothing of the spread.
         Some(MeanInterval { mean, n: 1, .. }) => Cell::number(mean, 4),

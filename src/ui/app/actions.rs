@@ -183,6 +183,7 @@ impl App {
                 SidePanel::Form => self.shell.shows_form ^= true,
                 SidePanel::Log => self.shell.shows_log ^= true,
             },
+            Action::CallOff(run) => workspace.asking.call_off(&run),
             Action::ResumeFromDisk(run) => self.resume_from_disk(&run),
             Action::AcceptChanges(asked) => workspace.queue.push_accepting(asked),
             Action::UseSpecOf(run) => {

@@ -2,13 +2,13 @@
 //! them is asked of their process.
 
 use super::App;
-use crate::format::part_of_bytes;
+use crate::format::{duration, part_of_bytes};
 use crate::persist::run_requests::{RequestOutcome, RunRequest};
 use crate::protocol::event::RunId;
 use crate::tuning::states::state_file::locate_state;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::shared::action::Action;
-use crate::ui::shared::notice::Notice;
+use crate::ui::shared::notice::{Notice, Remedy};
 use crate::ui::shared::run_asking::RunNews;
 
 impl App {
@@ -49,8 +49,13 @@ impl App {
                 tr!("{} saves and stops after its current step", run.title())
             }
         };
+        let notice = Notice::info(text);
+        let notice = match (request, run.is_watched) {
+            (RunRequest::SaveState, true) => notice.with(Remedy::CallOff(run.id.clone())),
+            _ => notice,
+        };
         self.workspace.asking.ask(run, request);
-        self.workspace.notify(Notice::info(text));
+        self.workspace.notify(notice);
         None
     }
 
@@ -58,20 +63,39 @@ impl App {
     pub(super) fn take_in_asked(&mut self) {
         for news in self.workspace.asking.take_answers() {
             match news {
-                RunNews::Coming { run, done, total } => {
+                RunNews::Coming {
+                    run,
+                    done,
+                    total,
+                    secs_left,
+                } => {
                     let far = part_of_bytes(done, total);
-                    let text = tr!("The state of {} comes: {far}", self.title(&run), far);
-                    self.workspace.notify(Notice::info(text));
+                    let left = secs_left.map(duration);
+                    let left = left.map_or(String::new(), |left| tr!(", {} left", left));
+                    let text = tr!(
+                        "The state of {} comes: {far}{left}",
+                        self.title(&run),
+                        far,
+                        left
+                    );
+                    let share = done as f32 / total.max(1) as f32;
+                    let mut notice = Notice::info(text).with(Remedy::CallOff(run));
+                    notice.share = Some(share.min(1.0));
+                    self.workspace.notify(notice);
                 }
                 RunNews::Answered {
                     run,
                     request,
-                    outcome: Ok(outcome),
-                } => self.take_outcome(&run, request, &outcome),
-                RunNews::Answered {
-                    outcome: Err(reason),
-                    ..
-                } => self.workspace.notify(Notice::error(reason)),
+                    outcome,
+                } => {
+                    if request == RunRequest::SaveState {
+                        self.workspace.settle(&Remedy::CallOff(run.clone()));
+                    }
+                    match outcome {
+                        Ok(outcome) => self.take_outcome(&run, request, &outcome),
+                        Err(reason) => self.workspace.notify(Notice::error(reason)),
+                    }
+                }
             }
         }
     }
@@ -90,7 +114,9 @@ impl App {
             }
             return self.workspace.notify(Notice::info(sentence));
         }
-        let notice = match outcome.is_done(request) {
+        // Whoever called it off is told no error.
+        let is_right = outcome.is_done(request) || *outcome == RequestOutcome::CalledOff;
+        let notice = match is_right {
             true => Notice::info(sentence),
             false => Notice::error(sentence),
         };
@@ -109,7 +135,7 @@ impl App {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
@@ -146,7 +172,7 @@ mod tests {
             match desk.take() {
                 Taken::Asked(id, request) => return (id, request),
                 Taken::Nothing => std::thread::sleep(Duration::from_millis(20)),
-                other @ Taken::Ignored(_) => panic!("{other:?}"),
+                other @ (Taken::CalledOff(_) | Taken::Ignored(_)) => panic!("{other:?}"),
             }
             assert!(start.elapsed() < PATIENCE, "nothing was asked");
         }
@@ -198,14 +224,65 @@ mod tests {
         assert!(app.workspace.notices.is_empty());
     }
 
+    /// The folder of a run of another machine below `root`, which is watched while the
+    /// lock is held.
+    fn watched(root: &Path) -> (PathBuf, FolderLock, Desk) {
+        let folder = root.join("a-0001");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(WATCHED_FILE), "").unwrap();
+        let lock = FolderLock::take(root, "folder").unwrap();
+        let desk = Desk::open(&folder).unwrap();
+        (folder, lock, desk)
+    }
+
+    #[test]
+    fn a_state_on_its_way_tells_how_far_it_is_and_is_cancelled() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, _lock, mut desk) = watched(root.path());
+        let mut app = app(&folder, RunStatus::Finished, None, true);
+        let ctx = eframe::egui::Context::default();
+        app.apply(Action::OpenExport(id()), &ctx);
+        let call_off = Remedy::CallOff(id());
+        let told = |app: &App| {
+            let mut all = app.workspace.notices.iter();
+            all.find(|of| of.remedy == Some(call_off.clone())).cloned()
+        };
+        // It can be cancelled before the first byte.
+        assert_eq!(told(&app).map(|of| of.share), Some(None));
+        let (name, _) = taken(&mut desk);
+        let start = Instant::now();
+        let (mut done, mut last) = (0, None);
+        while last.is_none_or(|of: Notice| !of.text.contains("left")) {
+            assert!(start.elapsed() < PATIENCE, "{:?}", app.workspace.notices);
+            done = (done + (1 << 20)).min(900 << 20);
+            desk.bring(done, 1000 << 20).unwrap();
+            std::thread::sleep(Duration::from_millis(200));
+            app.take_in_asked();
+            last = told(&app);
+            assert_eq!(app.workspace.notices.len(), 1, "one, which changes");
+        }
+        let last = told(&app).unwrap();
+        assert!(last.text.contains(" of 1000 MiB, "), "{}", last.text);
+        assert!(last.share.is_some_and(|share| share > 0.0 && share < 0.9));
+        app.apply(Action::CallOff(id()), &ctx);
+        until_told(&mut app, "was cancelled", LogLevel::Info);
+        assert_eq!(told(&app), None);
+        assert!(app.export.open.is_none());
+        // Whoever brings it hears of that.
+        let start = Instant::now();
+        while desk.take() != Taken::CalledOff(name.clone()) {
+            assert!(start.elapsed() < PATIENCE, "nobody was told");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // It can be asked for again.
+        assert!(app.ask_elsewhere(Action::OpenExport(id())).is_none());
+        assert_eq!(taken(&mut desk).1, RunRequest::SaveState);
+    }
+
     #[test]
     fn the_state_of_another_machine_is_brought_before_it_is_exported() {
         let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("a-0001");
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join(WATCHED_FILE), "").unwrap();
-        let lock = FolderLock::take(root.path(), "folder").unwrap();
-        let mut desk = Desk::open(&folder).unwrap();
+        let (folder, lock, mut desk) = watched(root.path());
         let mut app = app(&folder, RunStatus::Finished, None, true);
         assert!(app.ask_elsewhere(Action::OpenExport(id())).is_none());
         assert!(app.export.open.is_none());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::later::{LaterBars, RunEvaluation, later_bars};
 use super::steps::{StepBars, step_bars};
-use crate::bench::{Accuracy, Change, Rule, mean_interval95};
+use crate::bench::{Accuracy, Change, Rule, share_interval95};
 use crate::language::{Language, chosen};
 use crate::persist::evaluation_file::{EvaluationFile, written_answers};
 use crate::protocol::event::RunId;
@@ -238,7 +238,7 @@ fn seed_rows(shown: &[RunEvaluation<'_>], rule: Rule, figure: &'static str) -> V
         .filter(|(_, _, shares, _)| shares.len() > 1);
     several
         .filter_map(|(_, evaluation, shares, first)| {
-            let mean = mean_interval95(&shares)?;
+            let mean = share_interval95(&shares)?;
             Some(PairedRow {
                 run: None,
                 name: tr!("mean of {} runs like {first}", mean.n, first),
@@ -320,7 +320,7 @@ pub fn table(groups: &[(String, Vec<PairedRow>)], baseline: &str) -> Table {
     }
     table.notes = vec![
         tr!(
-            "accuracy with its 95% interval (Wilson; for a mean of runs, Student's t over its n runs)"
+            "accuracy with its 95% interval (Wilson; for a mean of runs, Student's t on the logit scale over its n runs)"
         )
         .into(),
         tr!(

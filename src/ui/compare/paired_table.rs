@@ -32,7 +32,7 @@ const COLUMNS: [(&str, &str, Align, f32); 8] = [
     (
         mark!("Accuracy"),
         mark!(
-            "With its 95% interval (Wilson) and the number of items; for means of runs, Student's t over runs"
+            "With its 95% interval (Wilson) and the number of items; for means of runs, Student's t on the logit scale over runs"
         ),
         Align::Min,
         142.0,

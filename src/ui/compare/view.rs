@@ -18,6 +18,7 @@ use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::header_room::header_ends;
 use crate::ui::shell::theme::GAP;
 use crate::ui::widgets::controls::{
     empty_state, from_right, group_title, primary_button, scrolled, weak_small, within, wrong,
@@ -79,6 +80,7 @@ pub fn compare_ui(
         let saved = Box::new(SavedTable::of(make));
         actions.push(Action::SaveTable(saved, "accuracy".into()));
     }
+    header_ends(ui);
     let mut bars: BTreeMap<String, Vec<&Run>> = BTreeMap::new();
     for run in &runs {
         if let Some((_, summary)) = run.evaluations.first() {

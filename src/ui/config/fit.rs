@@ -3,7 +3,7 @@
 use eframe::egui::{RichText, Ui};
 
 use super::state::Config;
-use crate::kernels::device::mebibytes;
+use crate::format::byte_size;
 use crate::protocol::fields::choice::Choice;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::fit::Fit;
@@ -34,7 +34,7 @@ pub(super) fn fit_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Ac
             ui.label(line);
         }
         if let Some(memory) = seen.memory(&fitting) {
-            let total = mebibytes(memory.total());
+            let total = byte_size(memory.total());
             ui.label(RichText::new(tr!("Largest step about {}", total)).weak());
         }
         if ui.button(tr!("Use these settings")).clicked() {

@@ -11,7 +11,7 @@ use super::history::DraftHistory;
 use super::kernel_preview::Distances;
 use super::state::Config;
 use crate::error::Error;
-use crate::kernels::device::mebibytes;
+use crate::format::byte_size;
 use crate::language;
 use crate::persist::presets::{PRESETS, about};
 use crate::protocol::fields::{GROUPS, field_name, with_names};
@@ -263,11 +263,11 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Action> 
     if let Some(memory) = config.forecast.memory(draft) {
         let total = memory.total();
         let device = config.forecast.device_memory(draft);
-        let of_device = device.map_or(String::new(), |bytes| tr!(" of {}", mebibytes(bytes)));
+        let of_device = device.map_or(String::new(), |bytes| tr!(" of {}", byte_size(bytes)));
         let is_too_large = device.is_some_and(|bytes| total > bytes);
         let text = tr!(
             "Largest step about {}{of_device}",
-            mebibytes(total),
+            byte_size(total),
             of_device
         );
         let hint = tr!(

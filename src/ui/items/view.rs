@@ -16,6 +16,7 @@ use crate::protocol::event::RunId;
 use crate::runs::run::Run;
 use crate::ui::shared::evaluations::{Compared, EvaluationCache, EvaluationPair, name_of};
 use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::header_room::header_ends;
 use crate::ui::shell::theme::{GAP, run_colour};
 use crate::ui::widgets::controls::{
     choice, cut_label, empty_state, weak_small, within, wrong_text,
@@ -80,6 +81,7 @@ pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
     let focused = focused.map(|id| id.0.clone()).unwrap_or_default();
     choose_pair(settings, &offered, &focused);
     heading_ui(ui, settings, &offered);
+    header_ends(ui);
     let find = |path: &Option<PathBuf>| {
         let mut all = offered.iter();
         all.find(|offered| Some(&offered.file.path) == path.as_ref())

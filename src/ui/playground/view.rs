@@ -14,6 +14,7 @@ use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::header_room::header_ends;
 use crate::ui::shell::shortcuts::START;
 use crate::ui::shell::theme::{GAP, palette, run_colour};
 use crate::ui::widgets::controls::{
@@ -135,6 +136,7 @@ pub fn playground_ui(
             cut_label(ui, RichText::new(text).small().weak());
         }
     });
+    header_ends(ui);
     if let Some(fault) = &playground.fault {
         let bad = palette(ui.visuals()).bad;
         ui.label(RichText::new(format!("× {fault}")).color(bad));

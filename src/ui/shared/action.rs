@@ -139,6 +139,8 @@ pub enum Action {
     ToggleFrameTimes,
     /// Show or hide a panel.
     TogglePanel(SidePanel),
+    /// Have the state of a run of another machine no longer brought here.
+    CallOff(RunId),
     /// Take up a run of which the program was interrupted.
     ResumeFromDisk(RunId),
     /// Ask for a run once more and accept what is not what it was made from.

@@ -1,6 +1,7 @@
 //! Messages in the window.
 
 use super::queue::QueueRequest;
+use crate::protocol::event::RunId;
 use crate::runs::LogLevel;
 
 /// A message in the window.
@@ -12,6 +13,8 @@ pub struct Notice {
     pub level: LogLevel,
     /// What can be done about it with one press.
     pub remedy: Option<Remedy>,
+    /// How much of it is done, 0 to 1, where it is under way.
+    pub share: Option<f32>,
 }
 
 /// What can be done about a message.
@@ -24,6 +27,8 @@ pub enum Remedy {
     /// Ask once more for a run that was refused since something is not what it was
     /// made from, and accept that.
     AcceptChanges(QueueRequest),
+    /// Have the state of this run no longer brought here.
+    CallOff(RunId),
 }
 
 impl Notice {
@@ -33,6 +38,7 @@ impl Notice {
             text,
             level: LogLevel::Error,
             remedy: None,
+            share: None,
         }
     }
 
@@ -42,6 +48,7 @@ impl Notice {
             text,
             level: LogLevel::Info,
             remedy: None,
+            share: None,
         }
     }
 
@@ -51,6 +58,7 @@ impl Notice {
             text,
             level: LogLevel::Warning,
             remedy: None,
+            share: None,
         }
     }
 

@@ -8,7 +8,7 @@ use crossbeam_channel::Receiver;
 
 use super::background::{Background, Threads, WakeUp};
 use super::evaluations::EvaluationCache;
-use super::notice::Notice;
+use super::notice::{Notice, Remedy};
 use super::queue::Queue;
 use super::run_asking::RunAsking;
 use super::selection::Selection;
@@ -97,12 +97,16 @@ impl Workspace {
     /// Shows a message; the same one only once. One that says that all went well
     /// gives way to the next, unless something can be done about it.
     pub fn notify(&mut self, notice: Notice) {
+        let is_same = |old: &Notice| notice.remedy.is_some() && old.remedy == notice.remedy;
         self.notices.retain(|old| {
-            let is_replaced = notice.remedy.is_some() && old.remedy == notice.remedy;
             let stays = old.level > LogLevel::Info || old.remedy.is_some();
-            *old != notice && stays && !is_replaced
+            is_same(old) || (*old != notice && stays)
         });
-        self.notices.push(notice);
+        // What comes again and again stays where it is.
+        match self.notices.iter().position(is_same) {
+            Some(at) => self.notices[at] = notice,
+            None => self.notices.push(notice),
+        }
         self.notified = Instant::now();
         let n_over = self.notices.len().saturating_sub(MAX_NOTICES);
         self.notices.drain(..n_over);
@@ -126,6 +130,12 @@ impl Workspace {
     /// Says that something could not be done.
     pub(crate) fn complain(&mut self, error: &Error) {
         self.notify(Notice::error(error.to_string()));
+    }
+
+    /// Takes the message away about which this can be done no more.
+    pub(crate) fn settle(&mut self, remedy: &Remedy) {
+        self.notices
+            .retain(|notice| notice.remedy.as_ref() != Some(remedy));
     }
 
     /// Takes a message away.

@@ -1,10 +1,12 @@
 //! Notices, the question before the window closes, and the list of shortcuts.
 
 use eframe::egui::{
-    Align2, Area, Context, Frame, Grid, Id, Margin, Order, RichText, ScrollArea, Stroke, Ui, vec2,
+    Align2, Area, Context, Frame, Grid, Id, Margin, Order, ProgressBar, RichText, ScrollArea,
+    Stroke, Ui, vec2,
 };
 
 use super::closing::{Closing, Ending};
+use super::header_room::end_of_headers;
 use super::shortcuts::SHORTCUTS;
 use super::theme::{GAP, blend, palette};
 use crate::language;
@@ -21,19 +23,26 @@ const WIDE_BUTTONS_WIDTH: f32 = 240.0;
 /// Width of a message, where there is that much room, and its height at most.
 const NOTICE_WIDTH: f32 = 560.0;
 const NOTICE_HEIGHT: f32 = 96.0;
+/// Height that messages have in any case.
+const LEAST_ROOM: f32 = 160.0;
 /// What the program is and where it was run.
 const ABOUT: &str = mark!(
     "It was run on Linux with NVIDIA H100 and H200 GPUs, with Mesa's software adapter and on the CPU. \
      Other systems and GPUs are untested; gosling selftest --report FILE checks one and writes a report."
 );
 
-/// Draws the messages over the room that `ui` has, at its top and right, newest last.
+/// Draws the messages over the room that `ui` has, at its right, newest last: below the
+/// headers of views, whose buttons stay in reach.
 pub fn notices_ui(ui: &Ui, notices: &[Notice]) -> Vec<Action> {
     let mut actions = Vec::new();
+    let mut room = ui.max_rect();
+    let header = end_of_headers(ui.ctx(), room);
     if notices.is_empty() {
         return actions;
     }
-    let room = ui.max_rect();
+    if let Some(end) = header {
+        room.min.y = end.min(room.bottom() - LEAST_ROOM).max(room.top());
+    }
     let width = (room.width() - 2.0 * GAP).min(NOTICE_WIDTH);
     let area = Area::new(Id::unique("messages"))
         .order(Order::Middle)
@@ -42,10 +51,16 @@ pub fn notices_ui(ui: &Ui, notices: &[Notice]) -> Vec<Action> {
         .constrain_to(room.expand(GAP));
     area.show(ui.ctx(), |ui| {
         ui.set_width(width);
-        for (idx, notice) in notices.iter().enumerate() {
-            actions.extend(notice_ui(ui, idx, notice));
-            ui.add_space(6.0);
-        }
+        // More than there is room for are scrolled, and cover no header.
+        ScrollArea::vertical()
+            .id_salt("all messages")
+            .max_height(room.height())
+            .show(ui, |ui| {
+                for (idx, notice) in notices.iter().enumerate() {
+                    actions.extend(notice_ui(ui, idx, notice));
+                    ui.add_space(6.0);
+                }
+            });
     });
     actions
 }
@@ -56,7 +71,10 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
     let (colour, word) = match notice.level {
         LogLevel::Error => (colours.bad, tr!("Error")),
         LogLevel::Warning => (colours.warning, tr!("Look")),
-        LogLevel::Note | LogLevel::Info => (colours.accent, tr!("Done")),
+        LogLevel::Note | LogLevel::Info => match notice.remedy {
+            Some(Remedy::CallOff(_)) => (colours.accent, tr!("Fetching")),
+            _ => (colours.accent, tr!("Done")),
+        },
     };
     let frame = Frame::popup(ui.style())
         .fill(blend(colour, colours.surface, 0.1))
@@ -68,7 +86,9 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
             ui.vertical(|ui| {
                 let buttons = match &notice.remedy {
                     Some(Remedy::AcceptChanges(_)) => WIDE_BUTTONS_WIDTH,
-                    Some(Remedy::RestartWorker | Remedy::Undelete) | None => BUTTONS_WIDTH,
+                    Some(Remedy::RestartWorker | Remedy::Undelete | Remedy::CallOff(_)) | None => {
+                        BUTTONS_WIDTH
+                    }
                 };
                 ui.set_width((ui.available_width() - buttons).max(80.0));
                 // A long one is read by scrolling, and covers no more than this.
@@ -82,6 +102,9 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
                             ui.label(&notice.text);
                         });
                     });
+                if let Some(share) = notice.share {
+                    ui.add(ProgressBar::new(share).desired_height(4.0));
+                }
             });
             if let Some(remedy) = &notice.remedy {
                 let (text, action) = match remedy {
@@ -94,6 +117,7 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
                         };
                         (text, Action::AcceptChanges(asked.clone()))
                     }
+                    Remedy::CallOff(run) => (tr!("Cancel"), Action::CallOff(run.clone())),
                 };
                 if ui.button(text).clicked() {
                     actions.push(action);
@@ -102,7 +126,9 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
             } else if notice.level > LogLevel::Info && ui.button(tr!("Copy")).clicked() {
                 actions.push(Action::CopyText(notice.text.clone()));
             }
-            if ui.button(tr!("Dismiss")).clicked() {
+            // What is under way is told again and again.
+            let stays = matches!(notice.remedy, Some(Remedy::CallOff(_)));
+            if !stays && ui.button(tr!("Dismiss")).clicked() {
                 actions.push(Action::Dismiss(idx));
             }
         });

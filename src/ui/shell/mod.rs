@@ -6,6 +6,7 @@ pub(crate) mod charts;
 pub mod closing;
 pub mod docking;
 pub(crate) mod frame_times;
+pub(crate) mod header_room;
 pub mod letters;
 pub mod log_panel;
 pub mod look;

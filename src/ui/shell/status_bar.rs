@@ -2,8 +2,7 @@
 
 use eframe::egui::{ProgressBar, RichText, Ui};
 
-use crate::format::{duration, part_of_bytes, short};
-use crate::kernels::device::mebibytes;
+use crate::format::{byte_size, duration, part_of_bytes, short};
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
 use crate::runs::run::Run;
@@ -51,7 +50,7 @@ fn device_ui(ui: &mut Ui, store: &RunStore) {
     cut_label(ui, RichText::new(device).small().weak()).on_hover_text(device);
     if let Some(model) = &store.model {
         ui.separator();
-        let text = tr!("{}, {} on the device", model.model, mebibytes(model.bytes));
+        let text = tr!("{}, {} on the device", model.model, byte_size(model.bytes));
         cut_label(ui, RichText::new(&text).small().weak()).on_hover_text(&text);
     }
 }

@@ -23,6 +23,7 @@ use crate::runs::run::Run;
 use crate::tuning::spec::Method;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::header_room::header_ends;
 use crate::ui::shell::theme::GAP;
 use crate::ui::widgets::controls::{cut_label, empty_state, scrolled, weak_small};
 use crate::ui::widgets::numbers::number;
@@ -83,6 +84,7 @@ pub(crate) fn states_ui(ui: &mut Ui, workspace: &Workspace, states: &mut States)
     heading_ui(ui, &look, &key);
     super::controls::controls_ui(ui, &mut look, &workspace.store, &tuned);
     super::steps::steps_ui(ui, &mut look);
+    header_ends(ui);
     ui.add_space(4.0);
     scrolled(ui, |ui| {
         if look.settings.follows_text {

@@ -7,7 +7,8 @@ use super::axis::labelled;
 use super::header::behind_ui;
 use super::opened::Planned;
 use super::state::SweepState;
-use crate::kernels::device::{DeviceChoice, mebibytes};
+use crate::format::byte_size;
+use crate::kernels::device::DeviceChoice;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::sweep::scheduler::MAX_JOBS;
@@ -127,10 +128,10 @@ fn cost_ui(ui: &mut Ui, planned: &Planned, n_jobs: usize) {
                 .max();
             if let Some(largest) = largest {
                 let device = match planned.memory {
-                    Some(has) => tr!(" of {}", mebibytes(has)),
+                    Some(has) => tr!(" of {}", byte_size(has)),
                     None => String::new(),
                 };
-                words.push(tr!("up to {}{device} each", mebibytes(largest), device));
+                words.push(tr!("up to {}{device} each", byte_size(largest), device));
             }
             words.push(match &estimate.time {
                 None => tr!("the time is known after a run like these").to_owned(),

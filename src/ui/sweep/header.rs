@@ -12,6 +12,7 @@ use crate::sweep::results::tables::headline;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::task::TaskState;
 use crate::ui::shared::action::Action;
+use crate::ui::shell::header_room::header_ends;
 use crate::ui::shell::theme::{GAP, palette};
 use crate::ui::widgets::controls::weak_small;
 
@@ -48,6 +49,7 @@ pub(super) fn header_ui(
             None => buttons_ui(ui, shown, panel.is_on(), &mut asked),
         }
     });
+    header_ends(ui);
     progress_ui(ui, shown, store);
     if shown.live.is_none() {
         behind_ui(ui, panel, &mut asked);

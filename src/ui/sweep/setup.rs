@@ -14,6 +14,7 @@ use crate::sweep::spec::{Halving, Search, SweepPart};
 use crate::sweep::sweep_file::SWEEPS;
 use crate::sweep::values::Values;
 use crate::ui::shared::action::Action;
+use crate::ui::shell::header_room::header_ends;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::theme::GAP;
 use crate::ui::widgets::controls::{choice, group_title, scrolled, weak_small, within};
@@ -30,6 +31,7 @@ pub(super) fn setup_ui(
     actions: &mut Vec<Action>,
 ) {
     top_ui(ui, panel, actions);
+    header_ends(ui);
     // What it takes and its start stay in sight, however many lines they need.
     Panel::bottom("start sweep")
         .frame(Frame::new())

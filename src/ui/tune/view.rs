@@ -19,6 +19,7 @@ use crate::runs::run::{Run, RunStatus};
 use crate::ui::shared::action::Action;
 use crate::ui::shared::run_in_sweep::RunInSweep;
 use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::header_room::header_ends;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::shell::shortcuts::START;
 use crate::ui::shell::theme::{GAP, palette};
@@ -26,6 +27,10 @@ use crate::ui::widgets::accuracy::accuracy_ui;
 use crate::ui::widgets::controls::{empty_state, group_title, scrolled, weak_small, within};
 use crate::ui::widgets::metric::Metric;
 
+/// Widths of the choices of what the charts run over and of how much of it they show:
+/// with the rest they are two rows in the smallest window.
+const AXIS_WIDTH: f32 = 92.0;
+const TAIL_WIDTH: f32 = 92.0;
 /// Width of the menus of the charts.
 const MENUS_WIDTH: f32 = 116.0;
 /// Last steps that plots can follow.
@@ -72,6 +77,7 @@ pub fn tune_ui<'a>(
         return Vec::new();
     };
     let mut actions = run_header_ui(ui, focused, selection, &role_of(&focused.id));
+    header_ends(ui);
     ui.add_space(4.0);
     let height = ui.available_height();
     scrolled(ui, |ui| {
@@ -216,7 +222,7 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) {
             "Steps, tokens or time on a logarithmic axis, which gives the start more room"
         ));
     let axis = ComboBox::from_id_salt("axis of the plots")
-        .width(100.0)
+        .width(AXIS_WIDTH)
         .selected_text(settings.x.name());
     let axis = axis.show_ui(ui, |ui| {
         for axis in XAxis::ALL {
@@ -227,12 +233,12 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) {
         "What the plots run over: steps, the tokens that they computed, or the time that they took"
     ));
     if selected.len() > 1 {
-        ui.checkbox(&mut settings.folds_seeds, tr!("Means over seeds"))
+        ui.checkbox(&mut settings.folds_seeds, tr!("Seed means"))
             .on_hover_text(tr!("Runs that differ in their seed alone as one line: their mean, and a band from the lowest to the highest"));
     }
-    let shown = tail_words(settings.tail);
+    let shown = tail_in_short(settings.tail);
     let tail = ComboBox::from_id_salt("visible steps")
-        .width(118.0)
+        .width(TAIL_WIDTH)
         .selected_text(shown)
         .show_ui(ui, |ui| {
             let all = [None].into_iter();
@@ -286,6 +292,14 @@ fn tail_words(tail: Option<usize>) -> String {
     match tail {
         None => tr!("All steps").into(),
         Some(n_steps) => tr!("Last {n_steps} steps", n_steps),
+    }
+}
+
+/// The same in a row of controls, where the list and the axis say what is counted.
+fn tail_in_short(tail: Option<usize>) -> String {
+    match tail {
+        None => tail_words(tail),
+        Some(n_steps) => tr!("Last {n_steps}", n_steps),
     }
 }
 

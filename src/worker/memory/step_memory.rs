@@ -6,7 +6,8 @@ use super::fitting::{changes, fitting};
 use super::permission::is_memory_allowed;
 use super::step_shape::{Longest, step_memory};
 use crate::error::{Error, Result};
-use crate::kernels::device::{Room, machine_memory, mebibytes, room_of};
+use crate::format::byte_size;
+use crate::kernels::device::{Room, machine_memory, room_of};
 use crate::model::{ModelConfig, Precision};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::fit::holds;
@@ -41,7 +42,7 @@ pub(in crate::worker) fn settle(spec: &RunSpec, data: &RunData) -> Result<Settle
     settled.model.precision = chosen;
     let note = (spec.model.precision == Precision::Auto).then(|| {
         let of = room.usable().map_or(String::new(), |bytes| {
-            tr!(", the widest that fits into {}", mebibytes(bytes))
+            tr!(", the widest that fits into {}", byte_size(bytes))
         });
         tr!("model.precision is {}{of}", chosen.name(), of)
     });
@@ -117,7 +118,7 @@ pub(in crate::worker) fn memory_note(
     if machine.is_some() && !can_have(more) {
         let too_little = tr!(
             "needs about {} more for a step, which the system does not give this program (`ulimit -v` limits it)",
-            mebibytes(more)
+            byte_size(more)
         );
         return judged(&note, &too_little, is_memory_allowed(), || None).map(Some);
     }
@@ -129,7 +130,7 @@ pub(in crate::worker) fn memory_note(
     Ok(Some(match machine {
         Some(machine) if more > machine.free => tr!(
             "{note}, more than the {} that are free now; close other programs",
-            mebibytes(machine.free),
+            byte_size(machine.free),
             note
         ),
         Some(_) | None => note,
@@ -190,8 +191,8 @@ fn check_tensor(
         Some(max) if estimate.largest_tensor > max => {
             let what = tr!(
                 "makes a tensor of {}, the device holds at most {} in one",
-                mebibytes(estimate.largest_tensor),
-                mebibytes(max)
+                byte_size(estimate.largest_tensor),
+                byte_size(max)
             );
             Err(too_much(&what, fitting(), ""))
         }
@@ -204,8 +205,8 @@ fn too_little(estimate: &MemoryEstimate, memory: Option<u64>) -> Option<String> 
     let memory = memory.filter(|memory| estimate.total() > *memory)?;
     Some(tr!(
         "needs about {} for a step, the device has {}",
-        mebibytes(estimate.total()),
-        mebibytes(memory)
+        byte_size(estimate.total()),
+        byte_size(memory)
     ))
 }
 
@@ -231,7 +232,7 @@ mod tests {
         assert!(message.to_string().starts_with(tensor), "{message}");
         assert_eq!(too_little(&ESTIMATE, None), None);
         assert_eq!(too_little(&ESTIMATE, Some(10 << 20)), None);
-        let step = "needs about 10 MiB for a step, the device has 9.00 MiB";
+        let step = "needs about 10.0 MiB for a step, the device has 9.00 MiB";
         assert_eq!(too_little(&ESTIMATE, Some(9 << 20)).as_deref(), Some(step));
     }
 

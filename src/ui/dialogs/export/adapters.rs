@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{ExportDialog, ExportNews};
 use crate::error::{Error, Result};
-use crate::format::{duration, shown};
-use crate::kernels::device::mebibytes;
+use crate::format::{duration, part_of_bytes, shown};
 use crate::model::official_file::{WritingProgress, WritingStage};
 use crate::tuning::spec::{LoraSpec, Method};
 use crate::tuning::states::lora_export::ModuleNames;
@@ -275,9 +274,8 @@ fn progress_words(progress: WritingProgress, secs: f64) -> String {
         false => String::new(),
     };
     tr!(
-        "{stage}, {} of {}{left}",
-        mebibytes(done),
-        mebibytes(total),
+        "{stage}, {bytes}{left}",
+        bytes = part_of_bytes(done, total),
         stage,
         left
     )
@@ -359,16 +357,16 @@ mod tests {
         let words = |progress| progress_words(progress, 10.0);
         assert_eq!(
             words(at(WritingStage::Checking, 0)),
-            "checking the numbers, 0.00 MiB of 64 MiB"
+            "checking the numbers, 0.00 of 64.0 MiB"
         );
         // Half of the second of three stages: as long again as it took.
         assert_eq!(
             words(at(WritingStage::Writing, 32 << 20)),
-            "writing the model, 32 MiB of 64 MiB, 10 s left"
+            "writing the model, 32.0 of 64.0 MiB, 10 s left"
         );
         assert_eq!(
             words(at(WritingStage::Comparing, 64 << 20)),
-            "reading it back, 64 MiB of 64 MiB, 0 s left"
+            "reading it back, 64.0 of 64.0 MiB, 0 s left"
         );
     }
 }

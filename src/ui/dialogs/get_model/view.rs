@@ -3,7 +3,7 @@
 use eframe::egui::{Context, Grid, ProgressBar, RichText, TextEdit, Ui};
 
 use super::{ModelDownloads, UnderWay};
-use crate::format::{duration, gigabytes, part_of_bytes};
+use crate::format::{byte_rate, byte_size, duration, gibibytes, part_of_bytes};
 use crate::hub::{LICENCE, PAGE, PUBLISHED, Stage, needs};
 use crate::kernels::device::Room;
 use crate::ui::shared::action::Action;
@@ -33,7 +33,7 @@ pub(crate) fn get_model_ui(
         table_ui(ui, models, room.unwrap_or_default(), &mut actions);
         ui.add_space(GAP);
         let of_device = match room.and_then(Room::usable) {
-            Some(bytes) => tr!("; yellow is more than the {} of the device", gigabytes(bytes)),
+            Some(bytes) => tr!("; yellow is more than the {} of the device", gibibytes(bytes)),
             None => String::new(),
         };
         let text =
@@ -106,9 +106,9 @@ fn table_ui(ui: &mut Ui, models: &mut ModelDownloads, room: Room, actions: &mut 
             } else {
                 tr!("about ")
             };
-            ui.label(format!("{about}{}", gigabytes(of.about_bytes())));
+            ui.label(format!("{about}{}", gibibytes(of.about_bytes())));
             for need in needs(&of.shape, room) {
-                let text = RichText::new(gigabytes(need.bytes));
+                let text = RichText::new(gibibytes(need.bytes));
                 let text = match need.fits {
                     true => text,
                     false => text.color(colours.warning),
@@ -151,13 +151,11 @@ fn under_way_ui(ui: &mut Ui, under_way: &UnderWay) {
         }
         Stage::Coming(read) => {
             let rate = pace.bytes_per_sec();
-            let rate = rate.map_or(String::new(), |rate| {
-                tr!(", {} MB/s", format_args!("{:.1}", rate / 1e6))
-            });
+            let rate = rate.map_or(String::new(), |rate| tr!(", {}", byte_rate(rate)));
             let left = pace.secs_left(read.total);
             let left = left.map_or(String::new(), |secs| tr!(", {} left", duration(secs)));
             let bytes = match read.total {
-                0 => gigabytes(read.done),
+                0 => byte_size(read.done),
                 total => part_of_bytes(read.done, total),
             };
             (format!("{bytes}{rate}{left}"), read.share())

@@ -4,7 +4,7 @@ use eframe::egui::{CollapsingHeader, Context, Grid, RichText, ScrollArea, Spinne
 
 use super::settings::settings_ui;
 use super::{FolderContent, RunDetails};
-use crate::format::{file_size, shown};
+use crate::format::{byte_size, shown};
 use crate::persist::command_line::command_line;
 use crate::protocol::fields::choice::Choice as _;
 use crate::runs::RunStore;
@@ -156,7 +156,7 @@ fn files_ui(ui: &mut Ui, content: &FolderContent) {
                 .show(ui, |ui| {
                     for (name, bytes) in &content.files {
                         ui.label(RichText::new(name).small());
-                        ui.label(RichText::new(file_size(*bytes)).small().weak());
+                        ui.label(RichText::new(byte_size(*bytes)).small().weak());
                         ui.end_row();
                     }
                 });

@@ -172,7 +172,7 @@ impl Column {
             Self::Tokens => tr!("Tokens that all steps computed").into(),
             Self::Tags => tr!("The tags of the run").into(),
             Self::Accuracy(_) => tr!(
-                "With its 95% interval (Wilson), and over seeds with that of the mean (Student's t)"
+                "With its 95% interval (Wilson), and over seeds with that of the mean (Student's t on the logit scale)"
             )
             .into(),
             Self::HeldOutLoss => {
@@ -205,7 +205,8 @@ impl Column {
             Self::Accuracy(_) => 142.0,
             Self::HeldOutLoss => 156.0,
             Self::Last(_) => 126.0,
-            Self::Field(_) => 64.0,
+            // "12 values" fits.
+            Self::Field(_) => 72.0,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What stands in a cell, of one run and of several that differ in their seed.
 
-use crate::bench::{Accuracy, MeanInterval, mean_interval95};
+use crate::bench::{Accuracy, MeanInterval, mean_interval95, share_interval95};
 use crate::format::number;
 use crate::report::{Cell, Estimate};
 
@@ -57,12 +57,13 @@ impl Value {
             return (*first).clone();
         }
         let numbers: Vec<f64> = values.iter().filter_map(|of| of.number).collect();
-        let Some(mean) = mean_interval95(&numbers).filter(|mean| mean.mean.is_finite()) else {
-            return Self::text(tr!("{} values", values.len()));
+        // Accuracies have intervals of their own.
+        let (mean, digits) = match first.estimate {
+            Some(_) => (share_interval95(&numbers), Some(3)),
+            None => (mean_interval95(&numbers), decimals(&first.text)),
         };
-        let digits = match first.estimate {
-            Some(_) => Some(3),
-            None => decimals(&first.text),
+        let Some(mean) = mean.filter(|mean| mean.mean.is_finite()) else {
+            return Self::text(tr!("{} values", values.len()));
         };
         Self::mean(&mean, digits)
     }
@@ -140,11 +141,9 @@ mod tests {
         let mean = Value::of_seeds(&[&low, &high]);
         assert_eq!(mean.number, Some(0.5));
         let estimate = mean.estimate.unwrap();
-        // 12.7062 times the standard error of 0.4 and 0.6.
-        assert!(
-            (estimate.high - (0.5 + 12.7062 * 0.1)).abs() < 1e-9,
-            "{estimate:?}"
-        );
+        // 12.7062 times the standard error of 0.4 and 0.6, on the logit scale.
+        let high = 1.0 / (1.0 + (-12.7062_f64 * 0.4).exp());
+        assert!((estimate.high - high).abs() < 1e-9, "{estimate:?}");
         assert_eq!(estimate.n, 2, "seeds, not items");
         // A single seed has no interval over seeds.
         let alone = Value::of_seeds(&[&low]);

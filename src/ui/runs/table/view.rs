@@ -22,6 +22,7 @@ use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shared::tab::Tab;
 use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::header_room::header_ends;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::widgets::controls::{empty_state, focus_first, from_right, weak_small, within};
 use crate::ui::widgets::run_menu::run_menu_ui;
@@ -46,6 +47,7 @@ pub(crate) fn run_table_ui(
         return actions;
     }
     toolbar_ui(ui, table, store, sweeps, &mut actions);
+    header_ends(ui);
     let RunTable {
         settings,
         rows,
@@ -113,8 +115,8 @@ fn toolbar_ui(
         groups
             .response
             .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, tr!("Groups of the table")));
-        ui.checkbox(&mut settings.folds_seeds, tr!("Means over seeds"))
-            .on_hover_text(tr!("Runs that differ in their seed alone are one row: the mean with its 95% interval over seeds (Student's t)"));
+        ui.checkbox(&mut settings.folds_seeds, tr!("Seed means"))
+            .on_hover_text(tr!("Runs that differ in their seed alone are one row: the mean with its 95% interval over seeds (Student's t, of accuracies on the logit scale)"));
         columns_ui(ui, table);
         ui.menu_button(tr!("Save"), |ui| {
             let RunTable { settings, rows, .. } = &*table;
