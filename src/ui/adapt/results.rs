@@ -19,7 +19,9 @@ use crate::ui::widgets::controls::{cut_label, from_right, group_title, weak_smal
 use crate::ui::widgets::numbers::p_value;
 
 /// Width of the numbers of a figure.
-const NUMBERS_WIDTH: f32 = 300.0;
+const NUMBERS_WIDTH: f32 = 264.0;
+/// The least width of one.
+const NUMBER_WIDTH: f32 = 34.0;
 
 /// Draws them.
 pub(super) fn results_ui(
@@ -112,6 +114,7 @@ fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
     Grid::new("figures of an adaptation")
         .num_columns(6)
         .striped(true)
+        .min_col_width(NUMBER_WIDTH)
         .spacing([10.0, 3.0])
         .show(ui, |ui| {
             for heading in [

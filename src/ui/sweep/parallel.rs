@@ -2,9 +2,11 @@
 //! run. Dragging along an axis keeps the runs that pass there.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use eframe::egui::text::LayoutJob;
 use eframe::egui::{
-    Align2, Button, Color32, FontId, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui,
+    Align, Button, Color32, FontId, Galley, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui,
     WidgetInfo, pos2, vec2,
 };
 
@@ -18,6 +20,8 @@ use crate::ui::widgets::controls::{cut_middle, weak_small};
 
 /// Room above the axes for their names, below for their scales.
 const TOP: f32 = 26.0;
+/// The same where a name takes two lines.
+const TALL_TOP: f32 = 40.0;
 const BOTTOM: f32 = 22.0;
 const SIDE: f32 = 56.0;
 /// Room below for a line of text and buttons.
@@ -42,7 +46,15 @@ pub(super) fn parallel_ui(
     let size = ui.available_size() - vec2(0.0, below);
     let (rect, response) = ui.allocate_exact_size(size.max(vec2(200.0, 120.0)), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, tr!("Parallel coordinates")));
-    let plot = Rect::from_min_max(rect.min + vec2(SIDE, TOP), rect.max - vec2(SIDE, BOTTOM));
+    let n_spaces = axes.len().saturating_sub(1).max(1) as f32;
+    let spacing = (rect.width() - 2.0 * SIDE) / n_spaces;
+    let name_width = (spacing - 8.0).clamp(24.0, MAX_NAME_WIDTH);
+    let names: Vec<Arc<Galley>> = axes.iter().map(|of| name_of(ui, of, name_width)).collect();
+    let top = match names.iter().any(|name| name.rows.len() > 1) {
+        true => TALL_TOP,
+        false => TOP,
+    };
+    let plot = Rect::from_min_max(rect.min + vec2(SIDE, top), rect.max - vec2(SIDE, BOTTOM));
     let x = |idx: usize| plot.left() + plot.width() * idx as f32 / (axes.len() - 1).max(1) as f32;
     let y = |share: f32| plot.bottom() - plot.height() * share;
     let is_kept = |row: &Row| {
@@ -60,7 +72,6 @@ pub(super) fn parallel_ui(
             (row, points.collect())
         })
         .collect();
-    let spacing = x(1) - x(0);
     lines_ui(
         ui,
         results,
@@ -73,9 +84,8 @@ pub(super) fn parallel_ui(
     let kept = results.rows.iter().filter(|row| is_kept(row));
     let kept: HashSet<usize> = kept.map(|row| row.idx).collect();
     let n_kept = kept.len();
-    for (idx, axis) in axes.iter().enumerate() {
-        let name_width = (spacing - 8.0).clamp(24.0, MAX_NAME_WIDTH);
-        axis_ui(ui, (idx, axis), (x(idx), name_width), plot, look);
+    for (idx, (axis, name)) in axes.iter().zip(names).enumerate() {
+        axis_ui(ui, (idx, axis, name), (x(idx), name_width), plot, look);
     }
     pick(ui, &response, &lines, selection);
     ui.horizontal_wrapped(|ui| {
@@ -154,10 +164,19 @@ fn lines_ui(
     }
 }
 
+/// The name of an axis, on two lines where one has no room for it.
+fn name_of(ui: &Ui, axis: &Scale, width: f32) -> Arc<Galley> {
+    let ink = palette(ui.visuals()).strong;
+    let mut job = LayoutJob::simple(axis.axis_name(), FontId::proportional(12.0), ink, width);
+    job.wrap.max_rows = 2;
+    job.halign = Align::Center;
+    ui.painter().layout_job(job)
+}
+
 /// An axis with its name and its marks; dragging along it brushes.
 fn axis_ui(
     ui: &Ui,
-    (idx, axis): (usize, &Scale),
+    (idx, axis, text): (usize, &Scale, Arc<Galley>),
     (x, name_width): (f32, f32),
     plot: Rect,
     look: &mut ResultsSettings,
@@ -190,17 +209,17 @@ fn axis_ui(
         painter.rect_filled(place.expand(1.0), 2.0, colours.surface.gamma_multiply(0.75));
         painter.galley(place.min, galley, colours.text);
     }
-    let font = FontId::proportional(12.0);
-    let text = cut_middle(ui, &axis.axis_name(), &font, name_width);
-    let name = Rect::from_center_size(pos2(x, plot.top() - 15.0), vec2(name_width, 18.0));
+    let height = text.size().y.max(18.0);
+    let bottom = plot.top() - 6.0;
+    let name = Rect::from_center_size(pos2(x, bottom - height / 2.0), vec2(name_width, height));
     let click = ui.interact(name, ui.scope_id().with(("axis", idx)), Sense::click());
     click.widget_info(|| WidgetInfo::labeled(Role::Button, true, tr!("Scale of {}", axis.name)));
-    let ink = if click.hovered() {
-        colours.accent
-    } else {
-        colours.strong
+    // It is laid out about its middle.
+    let at = pos2(x, bottom - text.size().y);
+    match click.hovered() {
+        true => painter.galley_with_override_text_color(at, text, colours.accent),
+        false => painter.galley(at, text, colours.strong),
     };
-    painter.text(name.center(), Align2::CENTER_CENTER, text, font, ink);
     let click = click.on_hover_text(&axis.title);
     if click.clicked()
         && let Some(is_log) = axis.is_log()

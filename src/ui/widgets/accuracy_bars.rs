@@ -322,7 +322,11 @@ fn paint_note(ui: &Ui, line: Rect, note: &str) {
     if shown.elided {
         whole_on_hover(ui, line, note);
     }
-    ui.painter().galley(line.left_top(), shown, weak);
+    // The lines of the grid would cross the letters.
+    let place = Rect::from_min_size(line.left_top(), shown.size());
+    let ground = palette(ui.visuals()).surface;
+    ui.painter().rect_filled(place.expand(1.0), 2.0, ground);
+    ui.painter().galley(place.min, shown, weak);
 }
 
 fn paint_interval(ui: &Ui, bar: &Bar, middle: f32, x: impl Fn(f64) -> f32) {
