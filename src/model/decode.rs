@@ -6,7 +6,7 @@ use super::block::Block;
 use super::layer::Layer;
 use super::linear::LowRank;
 use super::state::{LayerState, ModelState};
-use crate::kernels::decode::{Carried, DecodeLayer, Declined, LayerParts, MOST_TEXTS, Token};
+use crate::kernels::decode::{Carried, Declined, DecodeLayer, LayerParts, MOST_TEXTS, Token};
 use crate::kernels::matrix::Matrix;
 
 /// The layers of a model as the kernels of [`crate::kernels::decode`] take them.
@@ -62,10 +62,7 @@ impl Decoder {
 ///
 /// # Errors
 /// Why they cannot.
-pub(super) fn check(
-    [n_texts, n_tokens]: [usize; 2],
-    state: &ModelState,
-) -> Result<(), Declined> {
+pub(super) fn check([n_texts, n_tokens]: [usize; 2], state: &ModelState) -> Result<(), Declined> {
     let is_bare = |layer: &LayerState| layer.branch.is_none() && layer.adapters.is_none();
     if n_tokens != 1 {
         return Err(Declined::Tokens);

@@ -134,6 +134,9 @@ fn carried(state: ModelState) -> Result<[Named; 3]> {
     Ok([
         Named::read("states", Tensor::cat(wkv.collect(), 0))?,
         Named::read("shifts of time mixing", Tensor::cat(time.collect(), 0))?,
-        Named::read("shifts of channel mixing", Tensor::cat(channel.collect(), 0))?,
+        Named::read(
+            "shifts of channel mixing",
+            Tensor::cat(channel.collect(), 0),
+        )?,
     ])
 }

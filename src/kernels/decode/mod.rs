@@ -29,7 +29,7 @@ use super::token_mix::TokenMix;
 use super::wkv7::HEAD_SIZES;
 use super::wkv7::prepare::Prepare;
 use super::wkv7::readout::Readout;
-use gpu::head::Head;
+use gpu::head::HeadSizes;
 use gpu::mixed::{Expanding, Projecting};
 use gpu::weights::Reading;
 
@@ -236,7 +236,9 @@ impl DecodeLayer {
         let share = parts.share.unwrap_or(absent);
         let maps = [parts.decay, parts.iclr, share, parts.gate];
         let square = [parts.receptance, parts.key, parts.value, parts.output];
-        let wide = square.into_iter().chain([parts.channel_key, parts.channel_value]);
+        let wide = square
+            .into_iter()
+            .chain([parts.channel_key, parts.channel_value]);
         let wide: Vec<&Matrix> = wide.collect();
         let low: Vec<&Matrix> = maps.into_iter().flatten().collect();
         for matrix in wide.iter().chain(&low) {
@@ -384,7 +386,7 @@ impl DecodeLayer {
                 share_state: n_states == 1,
                 epsilon: self.epsilons[1],
             };
-            let head = Head {
+            let head = HeadSizes {
                 channels: c,
                 n: self.head_size,
                 ranks: self.ranks,

@@ -14,7 +14,7 @@ const OF_MAP: usize = UNITS / 4;
 
 /// Sizes of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Head {
+pub struct HeadSizes {
     /// C.
     pub channels: usize,
     /// N.
@@ -25,7 +25,7 @@ pub struct Head {
     pub low: Reading,
 }
 
-impl Head {
+impl HeadSizes {
     /// Units of a row of the state.
     const fn split(self) -> usize {
         let most = UNITS / self.n;
@@ -58,7 +58,7 @@ fn raised(
     unit: usize,
     codes: &Shared<[f32]>,
     #[comptime] which: usize,
-    #[comptime] sizes: Head,
+    #[comptime] sizes: HeadSizes,
 ) -> (Four, Four) {
     let of_head = comptime!(sizes.n / 8);
     let groups = comptime!(OF_MAP / (sizes.n / 8));
@@ -114,7 +114,7 @@ pub fn head(
     first_fours: usize,
     state_step: usize,
     epsilon: f32,
-    #[comptime] sizes: Head,
+    #[comptime] sizes: HeadSizes,
 ) {
     let n = comptime!(sizes.n);
     let fours = comptime!(sizes.n / 4);
@@ -152,21 +152,21 @@ pub fn head(
     let map = unit / OF_MAP;
     let of_map = unit % OF_MAP;
     if map == 0 {
-        let (a, b) = raised(&low, decay, head, of_map, &codes, 0, sizes);
+        let (a, b) = raised(&low, decay, head, of_map, &codes, 0usize, sizes);
         low_half = a;
         high_half = b;
     } else if map == 1 {
-        let (a, b) = raised(&low, iclr, head, of_map, &codes, 1, sizes);
+        let (a, b) = raised(&low, iclr, head, of_map, &codes, 1usize, sizes);
         low_half = a;
         high_half = b;
     } else if map == 2 {
         if comptime!(sizes.ranks[2] > 0) {
-            let (a, b) = raised(&low, share, head, of_map, &codes, 2, sizes);
+            let (a, b) = raised(&low, share, head, of_map, &codes, 2usize, sizes);
             low_half = a;
             high_half = b;
         }
     } else {
-        let (a, b) = raised(&low, gate, head, of_map, &codes, 3, sizes);
+        let (a, b) = raised(&low, gate, head, of_map, &codes, 3usize, sizes);
         low_half = a;
         high_half = b;
     }

@@ -382,10 +382,7 @@ pub fn expand(
         comptime!(Lying::apart(eights)),
         sizes.reading,
     );
-    let total = max(
-        row_sums(&sums, &mut scratch, texts),
-        Four::new(0.0f32),
-    );
+    let total = max(row_sums(&sums, &mut scratch, texts), Four::new(0.0f32));
     let total = total * total;
     #[unroll]
     for idx in 0..4usize {

@@ -13,7 +13,7 @@ use cubecl::prelude::*;
 
 use crate::kernels::matrix::Storage;
 use crate::kernels::op::arg;
-use head::Head;
+use head::HeadSizes;
 use mixed::{Expanding, Projecting};
 use rows::Taking;
 use weights::{ROWS, Reading, SCRATCH, UNITS};
@@ -123,7 +123,7 @@ pub fn head(
     new_state: &CubeTensor,
     out: &CubeTensor,
     texts: &Texts,
-    sizes: Head,
+    sizes: HeadSizes,
 ) {
     let n_head = sizes.channels / sizes.n;
     let state_step = if texts.share_state { 0 } else { n_head };

@@ -70,21 +70,22 @@ pub fn eight(
     codes: &Shared<[f32]>,
     #[comptime] reading: Reading,
 ) -> (Four, Four) {
+    let is_single = comptime!(reading.storage == Storage::F32);
+    let is_half = comptime!(reading.storage == Storage::F16 && reading.has_halves);
     let mut low = Four::new(0.0f32);
     let mut high = Four::new(0.0f32);
-    if comptime!(reading.storage == Storage::F32) {
+    if comptime!(is_single) {
         low = Four::reinterpret(words[2 * at]);
         high = Four::reinterpret(words[2 * at + 1]);
-    } else {
-        let held = words[at];
-        if comptime!(reading.storage == Storage::F16 && reading.has_halves) {
-            low = widened(half_of(held, 0));
-            high = widened(half_of(held, 1));
-        } else {
-            let storage = comptime!(reading.storage);
-            low = four_of_eight(held, 0u32, 0usize, codes, 0, storage);
-            high = four_of_eight(held, 0u32, 0usize, codes, 1, storage);
-        }
+    }
+    if comptime!(is_half) {
+        low = widened(half_of(words[at], 0usize));
+        high = widened(half_of(words[at], 1usize));
+    }
+    if comptime!(!is_single && !is_half) {
+        let storage = comptime!(reading.storage);
+        low = four_of_eight(words[at], 0u32, 0usize, codes, 0usize, storage);
+        high = four_of_eight(words[at], 0u32, 0usize, codes, 1usize, storage);
     }
     (low, high)
 }

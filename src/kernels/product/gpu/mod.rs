@@ -18,8 +18,8 @@ use crate::kernels::op::{cubes, empty, shaped};
 
 pub use cut::N_TILES;
 use cut::{Cut, PlaneCut, UnitCut};
-pub use finish::{Finish, Start};
 pub(crate) use finish::finished;
+pub use finish::{Finish, Start};
 use plane::{InHalves, ProductSpec};
 
 /// Whether a tensor has 16-bit numbers.
