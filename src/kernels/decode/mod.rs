@@ -13,15 +13,14 @@
 //! nothing here needs planes or matrix units. [`DecodeLayer::new`] says which layers are
 //! taken: the others, and the CPU, go operator by operator, which is also the reference twin.
 
+mod declined;
 mod gpu;
-
-use std::fmt;
 
 use burn::tensor::{DType, Shape, Tensor};
 use burn_cubecl::kernel::into_contiguous;
 
-use super::device::{is_cpu, max_tensor_bytes};
-use super::matrix::{Matrix, Storage};
+use super::device::is_cpu;
+use super::matrix::Matrix;
 use super::measure::launched;
 use super::op::{GpuTensor, empty, from_gpu, on_gpu};
 use super::product::words_and_scales;
@@ -29,54 +28,16 @@ use super::token_mix::TokenMix;
 use super::wkv7::HEAD_SIZES;
 use super::wkv7::prepare::Prepare;
 use super::wkv7::readout::Readout;
+use declined::{Answer, check, check_size};
 use gpu::head::HeadSizes;
 use gpu::mixed::{Expanding, Projecting};
 use gpu::weights::Reading;
 
+pub use declined::Declined;
+
 /// Texts that are written at once by these kernels, at most: more are as well off with
 /// products of whole tiles.
 pub const MOST_TEXTS: usize = 8;
-
-/// Rows of a matrix, at most: so many cubes side by side a device takes.
-const MOST_ROWS: usize = 65_535 * gpu::weights::ROWS;
-
-/// Why tokens are written operator by operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Declined {
-    /// The CPU has no launches.
-    Cpu,
-    /// More than [`MOST_TEXTS`].
-    Texts,
-    /// Several tokens of a text at once.
-    Tokens,
-    /// Another architecture than RWKV-7.
-    Architecture,
-    /// Something is tuned beside the state: a branch or adapters.
-    Beside,
-    /// Matrices of 8 or 4 bits.
-    Storage,
-    /// Sizes that are no multiples of eight, or heads of an unusual size.
-    Sizes,
-    /// The units of a cube share too little memory, or a tensor is too large.
-    Memory,
-}
-
-impl fmt::Display for Declined {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Cpu => tr!("the CPU launches nothing"),
-            Self::Texts => tr!("there are more than eight texts"),
-            Self::Tokens => tr!("several tokens of a text are read at once"),
-            Self::Architecture => tr!("the model is not RWKV-7"),
-            Self::Beside => tr!("a branch or adapters stand beside the layers"),
-            Self::Storage => tr!("the matrices have 8 or 4 bits"),
-            Self::Sizes => tr!("the model has unusual sizes"),
-            Self::Memory => tr!("the device has too little memory for a group of units"),
-        })
-    }
-}
-
-type Answer<T> = std::result::Result<T, Declined>;
 
 /// What a layer is made of.
 pub struct LayerParts<'a> {
@@ -196,30 +157,6 @@ fn joined(vectors: &[&Tensor<1>]) -> GpuTensor {
 fn words(matrix: &Matrix) -> GpuTensor {
     let [words, _] = words_and_scales(matrix);
     into_contiguous(words)
-}
-
-/// Whether kernels here read the matrix.
-fn check(matrix: &Matrix) -> Answer<()> {
-    match matrix.storage() {
-        Storage::F32 | Storage::F16 | Storage::BF16 => {}
-        Storage::Int8 | Storage::NF4 => return Err(Declined::Storage),
-    }
-    let [rows, columns] = matrix.dims();
-    let fits = [rows, columns].iter().all(|size| size.is_multiple_of(8));
-    if !fits || rows == 0 || columns == 0 || rows > MOST_ROWS {
-        return Err(Declined::Sizes);
-    }
-    Ok(())
-}
-
-/// What [`check`] cannot see: whether the device binds the matrix.
-fn check_size(like: &GpuTensor, matrix: &Matrix) -> Answer<()> {
-    let device = burn::tensor::Device::new(like.device.clone());
-    let most = max_tensor_bytes(&device).unwrap_or(u64::MAX);
-    match matrix.n_bytes() as u64 <= most {
-        true => Ok(()),
-        false => Err(Declined::Memory),
-    }
 }
 
 impl DecodeLayer {
