@@ -19,5 +19,5 @@ fn a_token_of_a_few_texts_takes_few_launches_on_a_gpu() {
     // Five for each of the mini model's six layers, the norms in front of them and behind,
     // and the head.
     assert_eq!(launches(0), Some(33), "{report}");
-    assert!(launches(1) > Some(120), "{report}");
+    assert!(launches(1) > Some(100), "{report}");
 }

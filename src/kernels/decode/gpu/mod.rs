@@ -8,9 +8,9 @@ pub(super) mod rows;
 pub(super) mod weights;
 
 use burn_cubecl::tensor::CubeTensor;
-use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
 
+use crate::kernels::device::matrix_units::has_matrix_units;
 use crate::kernels::matrix::Storage;
 use crate::kernels::op::arg;
 use head::HeadSizes;
@@ -23,10 +23,11 @@ pub const TEXTS_OF_CUBE: usize = 8;
 
 /// How a matrix is read on the device of `like`.
 pub fn reading(like: &CubeTensor, storage: Storage) -> Reading {
-    let half = ElemType::Float(FloatKind::F16);
     Reading {
         storage,
-        has_halves: like.client.properties().supports_type(half),
+        // Where 16-bit numbers are known to be read right: WGSL has the type and no such
+        // reading.
+        has_halves: has_matrix_units(like),
     }
 }
 
