@@ -40,8 +40,6 @@ mod shots;
 mod storage;
 #[path = "command_line/watching.rs"]
 mod watching;
-#[path = "command_line/writing.rs"]
-mod writing;
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

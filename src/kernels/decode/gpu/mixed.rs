@@ -1,6 +1,8 @@
 //! What reads the norm of the present token, mixed with that of the one before: a layer's
 //! first products, and the first of channel mixing. Every cube forms the norm for itself:
 //! that takes less than a launch.
+// Kernels know no `if` of two kinds of condition.
+#![allow(clippy::collapsible_if)]
 
 use cubecl::prelude::*;
 
@@ -154,6 +156,7 @@ impl Projecting {
 
 /// That of the low-rank map which a cube works on.
 #[cube]
+#[allow(clippy::needless_range_loop)] // An unrolled one.
 fn of_map(tile: usize, #[comptime] values: [usize; 4], #[comptime] sizes: Projecting) -> usize {
     let mut value = comptime!(values[0]).runtime();
     #[unroll]
