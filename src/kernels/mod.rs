@@ -15,6 +15,7 @@
 //! | [`norm`], [`token_mix`] | layer norm; layer norm and token shift in one |
 //! | [`matrix`] | frozen matrices in 32, 16, 8 or 4 bits |
 //! | [`product`] | products of matrices, with what is done before and after |
+//! | [`decode`] | one token of a few texts through a layer, in few launches |
 //! | [`loss`] | cross entropy and its gradient |
 //! | [`dropout`] | dropout by a mask that follows from the place |
 //! | [`rms_norm`], [`short_conv`], [`silu`] | what Gated DeltaNet has beside them, in Burn operations on every device |
@@ -32,6 +33,7 @@
 //! | `halves.rs` | numbers in 16 bits between kernels of a GPU |
 //! | `sums.rs` | sums over the units of a cube |
 
+pub mod decode;
 pub mod device;
 pub mod dropout;
 pub mod features;

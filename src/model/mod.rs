@@ -14,6 +14,7 @@ mod carried;
 mod channel_mix;
 pub mod checkpoint;
 pub mod config;
+mod decode;
 mod delta_net;
 pub mod generate;
 mod layer;

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::ModelConfig;
 use super::checkpoint::Checkpoint;
 use super::config::{Architecture, DeltaNetSettings};
+use super::decode::{self, Decoder};
 use super::layer::Layer;
 use super::linear::{linear, rows, tokens as per_token};
 use super::loader::{BytesRead, Loader};
@@ -13,6 +14,7 @@ use super::pass::Keep;
 use super::precision::{Precision, Role};
 use super::state::ModelState;
 use crate::error::Result;
+use crate::kernels::decode::{Declined, few_rows, takes_rows};
 use crate::kernels::matrix::Matrix;
 use crate::kernels::norm::LayerNorm;
 
@@ -30,6 +32,8 @@ pub struct Model {
     pub(super) ln_out: Norm,
     /// [V, C].
     pub(super) head: Matrix,
+    /// The layers for single tokens, or why there are none.
+    decoder: std::result::Result<Decoder, Declined>,
 }
 
 impl Model {
@@ -60,7 +64,7 @@ impl Model {
     ) -> Result<Self> {
         let config = ModelConfig::from_checkpoint(checkpoint)?;
         let mut loader = Loader::new(checkpoint, &config, device, precision, progress);
-        let model = match config.architecture {
+        let mut model = match config.architecture {
             Architecture::Rwkv7 => {
                 let embedding = loader.matrix("emb.weight", Role::Table)?;
                 let ln0 = loader.layer_norm("blocks.0.ln0")?;
@@ -72,6 +76,7 @@ impl Model {
                     layers: blocks.collect::<Result<_>>()?,
                     ln_out: Norm::Layer(Box::new(loader.layer_norm("ln_out")?)),
                     head: loader.matrix("head.weight", Role::Head)?,
+                    decoder: Err(Declined::Architecture),
                     config,
                     precision,
                 }
@@ -90,11 +95,13 @@ impl Model {
                     layers: blocks.collect::<Result<_>>()?,
                     ln_out: Norm::Rms(Box::new(loader.rms_norm("model.norm.weight", settings)?)),
                     head: loader.token_matrix("lm_head.weight", Role::Head, &config)?,
+                    decoder: Err(Declined::Architecture),
                     config,
                     precision,
                 }
             }
         };
+        model.decoder = Decoder::new(&model.layers);
         Ok(model)
     }
 
@@ -117,7 +124,33 @@ impl Model {
 
     /// The logits of chosen rows of [`Self::hidden`]: [rows, C] → [rows, V].
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        if takes_rows(&hidden, &self.head) {
+            return few_rows(hidden, &self.head);
+        }
         linear(hidden, &self.head)
+    }
+
+    /// Whether texts that stand at `state` take few launches a layer for tokens of `sizes`
+    /// [B, T], as one token of each of a few does.
+    ///
+    /// # Errors
+    /// Why they go operator by operator.
+    pub fn takes_few_launches(
+        &self,
+        sizes: [usize; 2],
+        state: &ModelState,
+    ) -> std::result::Result<(), Declined> {
+        self.decoder(sizes, state).map(|_| ())
+    }
+
+    fn decoder(
+        &self,
+        sizes: [usize; 2],
+        state: &ModelState,
+    ) -> std::result::Result<&Decoder, Declined> {
+        let decoder = self.decoder.as_ref().map_err(|why| *why)?;
+        decode::check(sizes, state)?;
+        Ok(decoder)
     }
 
     /// As [`Self::forward`], but the normalised residual stream [B, T, C], of
@@ -137,7 +170,22 @@ impl Model {
     /// The residual stream [B, T, C] before the last norm, and the state after the
     /// last token.
     pub fn stream(&self, tokens: Tensor<2, Int>, state: ModelState) -> (Tensor<3>, ModelState) {
-        let mut x = self.embed(tokens);
+        let sizes = tokens.dims();
+        let x = self.embed(tokens);
+        if let Ok(decoder) = self.decoder(sizes, &state) {
+            let (x, state) = decoder.stream(rows(x), state);
+            return (per_token(x, sizes[0]), state);
+        }
+        self.by_operators(x, state)
+    }
+
+    /// [`Self::stream`] of the stream `x` [B, T, C] in front of the first layer, operator by
+    /// operator.
+    pub(super) fn by_operators(
+        &self,
+        mut x: Tensor<3>,
+        state: ModelState,
+    ) -> (Tensor<3>, ModelState) {
         let mut v_first = None;
         let mut layers = Vec::with_capacity(self.layers.len());
         for (layer, state) in self.layers.iter().zip(state.layers) {

@@ -5,6 +5,7 @@
 //! A [`Check`] is two functions, one for the device and one for the truth, and
 //! a bound; [`checks`] lists them all.
 
+mod decode;
 mod inputs;
 mod model;
 mod operations;
@@ -116,6 +117,7 @@ pub fn checks(device: &Device) -> Vec<Check> {
         products::checks(has_units),
         wkv7::checks(has_units),
         model::checks(has_units),
+        decode::checks(),
         tuning::checks(),
         tuning::checks_of_packed(has_units),
     ];

@@ -7,7 +7,9 @@ use clap::Args;
 use super::report::{Spread, report};
 use super::target::{ModelArguments, TargetArguments, check_counts};
 use crate::error::{Error, Result};
+use crate::kernels::decode::Declined;
 use crate::kernels::device::copy_rate::copy_rate;
+use crate::kernels::measure;
 use crate::model::Model;
 use crate::model::state::ModelState;
 use crate::report::{Cell, Table};
@@ -58,10 +60,17 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
         "weights, MB",
         "weights and states moved, ms",
         "times that",
+        "launches a token",
     ];
     let mut table = Table::new("Writing", columns);
     for batch in &arguments.batch {
-        let ms = time(&model, &opened.device, *batch, arguments.tokens)?;
+        let Writing { ms, launches, why } =
+            Writing::time(&model, &opened.device, *batch, arguments.tokens)?;
+        if let Some(why) = why {
+            let texts = *batch;
+            let note = tr!("{texts} texts, operator by operator: {why}", texts, why);
+            table.notes.push(note);
+        }
         // States are read and written.
         let floor = rate.map(|rate| 1e3 * (weights as f64 + (2 * batch * state) as f64) / rate);
         let [median, lower, upper] = ms.cells(3);
@@ -74,6 +83,10 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
             Cell::number(weights as f64 / 1e6, 0),
             floor.map_or(Cell::Empty, |ms| Cell::number(ms, 3)),
             floor.map_or(Cell::Empty, |floor| Cell::number(ms.median / floor, 1)),
+            match launches {
+                0 => Cell::Empty,
+                n => Cell::Count(n as u64),
+            },
         ]);
     }
     if let Some(rate) = rate {
@@ -86,24 +99,44 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
     report(&arguments.target, &opened, &[table])
 }
 
-/// Milliseconds of a token of every text, with its number read back.
-fn time(model: &Model, device: &Device, batch: usize, tokens: usize) -> Result<Spread> {
-    let mut state = ModelState::zero(model.config(), batch, device);
-    let mut ids = Tensor::<2, Int>::zeros([batch, 1], device);
-    let mut write = || {
-        let (hidden, next) = model.hidden(ids.clone(), state.clone());
-        state = next;
-        ids = model.logits(hidden.squeeze_dim(1)).argmax(1);
-        match ids.clone().try_into_data() {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Error::Device(tr!(
-                "no token can be read back: {error}",
-                error = format_args!("{error:?}")
-            ))),
+/// What was seen of writing a token of every text.
+struct Writing {
+    /// With its number read back.
+    ms: Spread,
+    /// Of our kernels, Burn's own not among them; 0 on the CPU.
+    launches: usize,
+    /// Why layers are not in few launches.
+    why: Option<Declined>,
+}
+
+impl Writing {
+    fn time(model: &Model, device: &Device, batch: usize, tokens: usize) -> Result<Self> {
+        let mut state = ModelState::zero(model.config(), batch, device);
+        let why = model.takes_few_launches([batch, 1], &state).err();
+        let mut ids = Tensor::<2, Int>::zeros([batch, 1], device);
+        let mut write = || {
+            let (hidden, next) = model.hidden(ids.clone(), state.clone());
+            state = next;
+            ids = model.logits(hidden.squeeze_dim(1)).argmax(1);
+            match ids.clone().try_into_data() {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Error::Device(tr!(
+                    "no token can be read back: {error}",
+                    error = format_args!("{error:?}")
+                ))),
+            }
+        };
+        for _ in 0..WARMUP {
+            write()?;
         }
-    };
-    for _ in 0..WARMUP {
-        write()?;
+        measure::start();
+        let counted = write();
+        let kernels = measure::stop().kernels;
+        counted?;
+        Ok(Self {
+            ms: Spread::of_calls(tokens, write)?,
+            launches: kernels.values().map(|kernel| kernel.n_launches).sum(),
+            why,
+        })
     }
-    Spread::of_calls(tokens, write)
 }

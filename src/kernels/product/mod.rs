@@ -15,6 +15,7 @@ use super::matrix::{Matrix, Numbers, Storage};
 use super::op::{GpuTensor, from_gpu, on_gpu, queue_as};
 use squared_relu::{squared_relu, squared_relu_backward};
 
+pub(crate) use gpu::finished;
 pub use gpu::{Finish, N_TILES, Start};
 
 /// How the second factor is stored.
@@ -200,7 +201,7 @@ fn on_device<const D: usize>(
 }
 
 /// What a kernel reads of a matrix on a GPU.
-fn words_and_scales(b: &Matrix) -> [GpuTensor; 2] {
+pub(crate) fn words_and_scales(b: &Matrix) -> [GpuTensor; 2] {
     match b.numbers() {
         Numbers::Single(tensor) => {
             let words = on_gpu(tensor.clone());

@@ -18,6 +18,7 @@ use crate::kernels::op::{cubes, empty, shaped};
 
 pub use cut::N_TILES;
 use cut::{Cut, PlaneCut, UnitCut};
+pub(crate) use finish::finished;
 pub use finish::{Finish, Start};
 use plane::{InHalves, ProductSpec};
 

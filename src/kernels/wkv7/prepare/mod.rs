@@ -24,9 +24,9 @@ use crate::kernels::device::is_cpu;
 use crate::kernels::op::{GpuTensor, from_gpu, on_gpu, queue};
 
 /// exp(-0.5): the decay lies between exp(-this) and 1 (RWKV-LM x070).
-const DECAY_SCALE: f32 = 0.606_530_66;
+pub(crate) const DECAY_SCALE: f32 = 0.606_530_66;
 /// Smallest norm that kk is divided by (`torch.nn.functional.normalize`).
-const MIN_NORM: f32 = 1e-12;
+pub(crate) const MIN_NORM: f32 = 1e-12;
 
 /// The frozen parameters, `[C]` each.
 #[derive(Debug, Clone)]
