@@ -4,19 +4,22 @@
 
 mod first_value;
 mod gradients;
+mod project;
 mod tape;
 
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
 pub(super) use first_value::FirstValue;
 use gradients::{Reaching, add, no_gradients, only_direct};
+use project::Projected;
 use tape::InputsTape;
 pub(super) use tape::TimeMixTape;
 
 use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
 use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
 use super::carried::Around;
-use super::linear::{LowRank, linear, linear_backward, linear_onto};
+use super::linear::{linear_backward, linear_onto};
+use super::low_rank::LowRank;
 use super::pass::{BlockGradients, Keep};
 use crate::kernels::matrix::{Matrix, Storage};
 use crate::kernels::product::{Start, reads_halves};
@@ -71,19 +74,6 @@ pub(super) struct TimeMixOutput {
     pub state: TimeMixState,
     /// What the backward pass reads.
     pub tape: Option<TimeMixTape>,
-}
-
-/// What the projections of a layer give.
-struct Projected {
-    /// [B, T, C].
-    r: Tensor<3>,
-    /// [B, T, C].
-    gate: Tensor<3>,
-    projections: Projections,
-    /// [B, T, C].
-    v_first: Tensor<3>,
-    decay_low: Tensor<3>,
-    gate_low: Tensor<3>,
 }
 
 impl TimeMix {
@@ -201,45 +191,6 @@ impl TimeMix {
         sigmoid(projections.iclr.clone() + offset).reshape(shape)
     }
 
-    fn project(
-        &self,
-        mixed: [Tensor<3>; 6],
-        v_first: Option<Tensor<3>>,
-        adapters: &mut Option<AdapterPass>,
-    ) -> Projected {
-        let [xr, xw, xk, xv, xa, xg] = mixed;
-        let mut projected = |x: &Tensor<3>, matrix: &Matrix, target: AdapterTarget| {
-            let plain = linear(x.clone(), matrix);
-            adapted(adapters, target, x, Start::Plain, plain)
-        };
-        let value = projected(&xv, &self.value, AdapterTarget::Value);
-        let r = projected(&xr, &self.receptance, AdapterTarget::Receptance);
-        let key = projected(&xk, &self.key, AdapterTarget::Key);
-        let share = match (&self.share, &v_first) {
-            (Some(share), Some(v_first)) => {
-                let low = share.raise(share.lower(xv));
-                Some((low, v_first.clone()))
-            }
-            _ => None,
-        };
-        let decay_low = self.decay.lower(xw);
-        let gate_low = self.gate.lower(xg);
-        Projected {
-            r,
-            gate: self.gate.raise(gate_low.clone()),
-            v_first: v_first.unwrap_or_else(|| value.clone()),
-            projections: Projections {
-                key,
-                value,
-                decay: self.decay.raise(decay_low.clone()),
-                iclr: self.iclr.raise(self.iclr.lower(xa)),
-                share,
-            },
-            decay_low,
-            gate_low,
-        }
-    }
-
     /// The gradients for `dx` [B, T, C], that of the stream behind; moments of
     /// the branch's features at the positions `moments_at`.
     pub fn backward(
@@ -345,54 +296,5 @@ impl TimeMix {
             x: Some(dx),
             time_shift,
         }
-    }
-
-    /// The gradients of the six mixed inputs.
-    fn project_backward(
-        &self,
-        below: &InputsTape,
-        reaching: Reaching,
-        adapters: &mut AdaptersBack,
-        v_first: &mut FirstValue,
-    ) -> [Tensor<3>; 6] {
-        let Reaching {
-            r: dr,
-            gate: dgate,
-            iclr: diclr,
-            prepared,
-        } = reaching;
-        let dv = v_first.is_wanted().then(|| prepared.v.clone());
-        let mut d = self.prepare.backward(&below.projections, prepared);
-        if let Some(dv) = dv {
-            d.value = v_first.pass(dv.reshape(d.value.dims()), d.value, self.share.is_some());
-        }
-        let low = below.decay_low.clone();
-        let ddecay = self.decay.raise_backward(d.decay, Some(low));
-        let low = below.gate_low.clone();
-        let dgate = self.gate.raise_backward(dgate, Some(low));
-        let diclr = match diclr {
-            Some(added) => d.iclr + added,
-            None => d.iclr,
-        };
-        let diclr = self.iclr.raise_backward(diclr, None);
-        let dvalue = linear_backward(d.value.clone(), &self.value);
-        let dvalue = adapters.through(AdapterTarget::Value, &d.value, dvalue);
-        let dvalue = match (&self.share, d.share) {
-            (Some(share), Some(dshare)) => {
-                let dlow = share.raise_backward(dshare, None);
-                share.lower_backward_onto(dlow, dvalue)
-            }
-            _ => dvalue,
-        };
-        let through_receptance = linear_backward(dr.clone(), &self.receptance);
-        let through_key = linear_backward(d.key.clone(), &self.key);
-        [
-            adapters.through(AdapterTarget::Receptance, &dr, through_receptance),
-            self.decay.lower_backward(ddecay),
-            adapters.through(AdapterTarget::Key, &d.key, through_key),
-            dvalue,
-            self.iclr.lower_backward(diclr),
-            self.gate.lower_backward(dgate),
-        ]
     }
 }

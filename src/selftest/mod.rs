@@ -9,6 +9,7 @@ mod inputs;
 mod model;
 mod operations;
 mod products;
+mod products_together;
 mod tuning;
 mod wkv7;
 
@@ -114,6 +115,7 @@ pub fn checks(device: &Device) -> Vec<Check> {
     let all = [
         operations::checks(),
         products::checks(has_units),
+        products_together::checks(has_units),
         wkv7::checks(has_units),
         model::checks(has_units),
         tuning::checks(),

@@ -17,11 +17,11 @@
 mod cpu;
 mod gpu;
 
-use burn::tensor::{Shape, Tensor, activation::sigmoid};
+use burn::tensor::{DType, Shape, Tensor, activation::sigmoid};
 
 use super::Wkv7Inputs;
 use crate::kernels::device::is_cpu;
-use crate::kernels::op::{GpuTensor, from_gpu, on_gpu, queue};
+use crate::kernels::op::{GpuTensor, from_gpu, on_gpu, queue, queue_together};
 
 /// exp(-0.5): the decay lies between exp(-this) and 1 (RWKV-LM x070).
 const DECAY_SCALE: f32 = 0.606_530_66;
@@ -193,7 +193,8 @@ impl Prepare {
         let shapes = std::array::from_fn(|_| Shape::from(shape));
         let mut inputs = self.inputs(projections);
         inputs.extend(upstream.map(on_gpu));
-        let outputs = queue("wkv7_prepare_backward", inputs, shapes, move |x, out| {
+        let (name, dtype) = ("wkv7_prepare_backward", DType::F32);
+        let outputs = queue_together(name, inputs, shapes, dtype, move |x, out| {
             let inputs = std::array::from_fn(|i| &x[i]);
             let upstream = std::array::from_fn(|i| &x[11 + i]);
             gpu::prepare_backward(inputs, upstream, head_size, has_share, out.each_ref());
