@@ -28,6 +28,7 @@
 //! |---|---|
 //! | [`device`] | adapters, limits, memory, and what a device can do |
 //! | `op.rs` | how a kernel is queued |
+//! | `joint.rs` | tensors in one piece of memory |
 //! | [`measure`] | how long kernels take |
 //! | `cpu` | tensors as slices, rows for threads, SIMD |
 //! | `halves.rs` | numbers in 16 bits between kernels of a GPU |
@@ -52,5 +53,6 @@ pub mod wkv7;
 
 mod cpu;
 mod halves;
+mod joint;
 pub(crate) mod op;
 mod sums;

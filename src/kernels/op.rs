@@ -6,11 +6,12 @@
 //! its launch does (`benches/gpu/README.md`).
 
 use burn::backend::Wgpu;
-use burn::tensor::{DType, Device, Int, Shape, Tensor};
+use burn::tensor::{DType, Int, Shape, Tensor};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::{CubeCount, TensorArg};
 
+use super::joint::{most_bytes, starts};
 use super::{device, measure};
 
 /// A tensor on a GPU, of any rank and element type.
@@ -66,17 +67,54 @@ pub(crate) fn queue_as<const OUT: usize>(
     dtype: DType,
     launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT]) + Send,
 ) -> [GpuTensor; OUT] {
-    for input in &inputs {
-        let n_values = input.meta.shape().num_elements();
-        check_size(name, input, n_values * input.dtype.size());
-    }
-    let inputs: Vec<_> = inputs.into_iter().map(into_contiguous).collect();
     let written = outputs.map(|shape| empty_as(name, &inputs[0], shape, dtype));
+    queue_into(name, inputs, written, launch)
+}
+
+/// As [`queue_as`], with outputs in one piece of memory, so that products of several of
+/// them can be taken in one launch.
+///
+/// # Panics
+/// As [`queue`].
+pub(crate) fn queue_together<const OUT: usize>(
+    name: &'static str,
+    inputs: Vec<GpuTensor>,
+    outputs: [Shape; OUT],
+    dtype: DType,
+    launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT]) + Send,
+) -> [GpuTensor; OUT] {
+    let written = empty_together(name, &inputs[0], &outputs, dtype);
+    let Ok(written) = <[_; OUT]>::try_from(written) else {
+        unreachable!("one tensor for every shape")
+    };
+    queue_into(name, inputs, written, launch)
+}
+
+/// [`queue_as`] with outputs that are there.
+fn queue_into<O: Sync>(
+    name: &'static str,
+    inputs: Vec<GpuTensor>,
+    written: O,
+    launch: impl FnOnce(&[CubeTensor], &O) + Send,
+) -> O {
+    let inputs = readable(name, inputs);
     measure::launched(name, &inputs[0].client, || launch(&inputs, &written));
     written
 }
 
-/// As [`queue_as`], with one more output, f32.
+/// Tensors as the kernel `name` reads them: contiguous.
+///
+/// # Panics
+/// Where one is larger than the device binds.
+pub(crate) fn readable(name: &str, inputs: Vec<GpuTensor>) -> Vec<GpuTensor> {
+    for input in &inputs {
+        let n_values = input.meta.shape().num_elements();
+        check_size(name, input, n_values * input.dtype.size());
+    }
+    inputs.into_iter().map(into_contiguous).collect()
+}
+
+/// As [`queue_together`], with one more output, of a type of its own.
 ///
 /// # Panics
 /// As [`queue`].
@@ -85,11 +123,11 @@ pub(crate) fn queue_and_one<const OUT: usize>(
     inputs: Vec<GpuTensor>,
     outputs: [Shape; OUT],
     dtype: DType,
-    one: Shape,
+    (one, of_one): (Shape, DType),
     launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT], &CubeTensor) + Send,
 ) -> ([GpuTensor; OUT], GpuTensor) {
-    let one = empty(name, &inputs[0], one);
-    let written = queue_as(name, inputs, outputs, dtype, |inputs, outputs| {
+    let one = empty_as(name, &inputs[0], one, of_one);
+    let written = queue_together(name, inputs, outputs, dtype, |inputs, outputs| {
         launch(inputs, outputs, &one);
     });
     (written, one)
@@ -103,8 +141,7 @@ pub(crate) fn arg(x: &CubeTensor) -> TensorArg {
 /// Panics, in words that [`super::device::says_too_large`] knows, where the
 /// kernel `name` would bind a tensor of `n_bytes` and the device of `like` cannot.
 fn check_size(name: &str, like: &CubeTensor, n_bytes: usize) {
-    let opened = device::max_tensor_bytes(&Device::new(like.device.clone()));
-    let most = opened.unwrap_or_else(|| like.client.properties().memory.max_page_size);
+    let most = most_bytes(like);
     assert!(
         n_bytes as u64 <= most,
         "{}",
@@ -134,15 +171,36 @@ fn empty_as(name: &str, like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTe
     )
 }
 
-/// The numbers of a contiguous tensor in another shape.
-pub(crate) fn shaped(x: &CubeTensor, shape: Shape) -> CubeTensor {
-    CubeTensor::new_contiguous(
-        x.client.clone(),
-        x.device.clone(),
-        shape,
-        x.handle.clone(),
-        x.dtype,
-    )
+/// Uninitialised tensors for the kernel `name`, on the device of `like` and in one piece
+/// of memory, or apart where that would be more than the device binds.
+///
+/// # Panics
+/// Where the device cannot bind one of them.
+pub(crate) fn empty_together(
+    name: &str,
+    like: &CubeTensor,
+    shapes: &[Shape],
+    dtype: DType,
+) -> Vec<CubeTensor> {
+    let n_bytes = |shape: &Shape| (shape.num_elements() * dtype.size()) as u64;
+    let sizes: Vec<u64> = shapes.iter().map(n_bytes).collect();
+    let (starts, total) = starts(like, &sizes);
+    if shapes.len() < 2 || total > most_bytes(like) {
+        let apart = |shape: &Shape| empty_as(name, like, shape.clone(), dtype);
+        return shapes.iter().map(apart).collect();
+    }
+    let memory = like.client.empty(total as usize);
+    let part = |((shape, start), size): ((&Shape, u64), u64)| {
+        let memory = memory.clone().offset_start(start);
+        CubeTensor::new_contiguous(
+            like.client.clone(),
+            like.device.clone(),
+            shape.clone(),
+            memory.offset_end(total - start - size),
+            dtype,
+        )
+    };
+    shapes.iter().zip(starts).zip(sizes).map(part).collect()
 }
 
 /// Cubes of a kernel with one for each of `n`, as a device takes so many.

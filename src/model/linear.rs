@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 
 use crate::kernels::matrix::Matrix;
-use crate::kernels::product::{Finish, Start, Stored, product, product_in_halves};
+use crate::kernels::product::{
+    Finish, Start, Stored, Wanted, product, product_in_halves, products,
+};
 
 /// `x` [.., in] by a weight stored as [out, in] → [.., out].
 pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: &Matrix) -> Tensor<D> {
@@ -36,6 +38,35 @@ pub(super) fn linear_onto(
 /// The gradient of x for that of [`linear`]: [.., out] → [.., in].
 pub(super) fn linear_backward<const D: usize>(dy: Tensor<D>, weight: &Matrix) -> Tensor<D> {
     gradient(dy, weight, Stored::Plain)
+}
+
+/// [`linear`] of each, with as few launches as the matrices allow.
+pub(super) fn linear_each<const N: usize>(each: [(Tensor<3>, &Matrix); N]) -> [Tensor<3>; N] {
+    plain_each(each, Stored::Transposed, Start::Plain)
+}
+
+/// [`linear_backward`] of each, as [`linear_each`].
+pub(super) fn linear_backward_each<const N: usize>(
+    each: [(Tensor<3>, &Matrix); N],
+) -> [Tensor<3>; N] {
+    plain_each(each, Stored::Plain, Start::Gradient)
+}
+
+fn plain_each<const N: usize>(
+    each: [(Tensor<3>, &Matrix); N],
+    stored: Stored,
+    start: Start,
+) -> [Tensor<3>; N] {
+    let wanted = each.map(|(a, b)| Wanted {
+        a,
+        b,
+        finish: Finish::Plain,
+        other: None,
+    });
+    let Ok(made) = products(wanted.into(), stored, start).try_into() else {
+        unreachable!("one product for each that is wanted")
+    };
+    made
 }
 
 /// The gradient of `key` for that of [`linear`] of its squared ReLU; for products alone to
@@ -78,80 +109,4 @@ pub(super) fn tokens(x: Tensor<2>, n_batch: usize) -> Tensor<3> {
 /// Numbers in a tensor.
 pub(super) fn n_values<const D: usize>(x: &Tensor<D>) -> usize {
     x.dims().iter().product()
-}
-
-/// A low-rank map, `f(x down) up`.
-#[derive(Debug, Clone)]
-pub(super) struct LowRank {
-    /// [C, rank].
-    pub down: Matrix,
-    /// [rank, C].
-    pub up: Matrix,
-    /// What stands between the factors.
-    pub between: Between,
-}
-
-/// A function between the factors of a low-rank map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Between {
-    /// None.
-    Nothing,
-    /// tanh.
-    Tanh,
-    /// The logistic function.
-    Sigmoid,
-}
-
-impl LowRank {
-    /// Behind the function between the two factors: [B, T, C] → [B, T, rank].
-    pub fn lower(&self, x: Tensor<3>) -> Tensor<3> {
-        let finish = match self.between {
-            Between::Nothing => Finish::Plain,
-            Between::Tanh => Finish::Tanh,
-            Between::Sigmoid => Finish::Sigmoid,
-        };
-        product(x, &self.down, Stored::Plain, Start::Plain, finish, None)
-    }
-
-    /// [B, T, rank] → [B, T, C].
-    pub fn raise(&self, low: Tensor<3>) -> Tensor<3> {
-        plain(low, &self.up, Stored::Plain)
-    }
-
-    /// The gradient in front of the function, for that of [`Self::raise`]:
-    /// [B, T, C] → [B, T, rank]. `low` is what [`Self::lower`] gave; where no
-    /// function stands between, it may be left out.
-    pub fn raise_backward(&self, dy: Tensor<3>, low: Option<Tensor<3>>) -> Tensor<3> {
-        let finish = match self.between {
-            Between::Nothing => Finish::Plain,
-            Between::Tanh => Finish::ThroughTanh,
-            Between::Sigmoid => Finish::ThroughSigmoid,
-        };
-        product(
-            dy,
-            &self.up,
-            Stored::Transposed,
-            Start::Gradient,
-            finish,
-            low,
-        )
-    }
-
-    /// The gradient of x: [B, T, rank] → [B, T, C].
-    pub fn lower_backward(&self, dlow: Tensor<3>) -> Tensor<3> {
-        gradient(dlow, &self.down, Stored::Transposed)
-    }
-
-    /// As [`Self::lower_backward`], added to another gradient.
-    pub fn lower_backward_onto(&self, dlow: Tensor<3>, onto: Tensor<3>) -> Tensor<3> {
-        let down = &self.down;
-        product(
-            dlow,
-            down,
-            Stored::Transposed,
-            Start::Gradient,
-            Finish::Add,
-            Some(onto),
-        )
-    }
 }

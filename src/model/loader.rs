@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::block::Block;
 use super::channel_mix::ChannelMix;
 use super::checkpoint::{Checkpoint, TensorView};
-use super::linear::{Between, LowRank};
-use super::matrix_storage::stored_matrix;
+use super::low_rank::{Between, LowRank, OfEach};
+use super::matrix_storage::{stored_matrix, stored_together};
 use super::precision::Role;
 use super::time_mix::TimeMix;
 use super::{ModelConfig, Precision};
@@ -119,6 +119,22 @@ impl<'a> Loader<'a> {
         Ok(matrix)
     }
 
+    /// [`Self::matrix`] of each, of one role, lying together on the device.
+    fn matrices(&mut self, names: &[String], role: Role) -> Result<Vec<Matrix>> {
+        let view = |name: &String| {
+            let view = self.view(name)?;
+            let shape = self.matrix_shape(&view)?;
+            Ok((view, shape))
+        };
+        let views = names.iter().map(view).collect::<Result<Vec<_>>>()?;
+        let matrices = stored_together(&views, self.precision.storage(role), self.device);
+        for ((view, _), matrix) in views.iter().zip(&matrices) {
+            self.wait_for_uploads(matrix.n_bytes())?;
+            self.add(view)?;
+        }
+        Ok(matrices)
+    }
+
     /// Waits now and then, so that what is on its way to the device does not pile
     /// up on the host.
     fn wait_for_uploads(&mut self, n_bytes: usize) -> Result<()> {
@@ -164,12 +180,24 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn low_rank(&mut self, name: &str, between: Between) -> Result<LowRank> {
-        Ok(LowRank {
-            down: self.matrix(&format!("{name}1"), Role::LowRank)?,
-            up: self.matrix(&format!("{name}2"), Role::LowRank)?,
-            between,
-        })
+    /// The low-rank maps of the time mixing named `att`.
+    fn low_ranks(&mut self, att: &str, has_share: bool) -> Result<OfEach<LowRank>> {
+        let maps = OfEach {
+            decay: ("w", Between::Tanh),
+            iclr: ("a", Between::Nothing),
+            gate: ("g", Between::Sigmoid),
+            share: has_share.then_some(("v", Between::Nothing)),
+        };
+        let mut factors = |number: usize| {
+            let names = maps
+                .clone()
+                .map(|(letter, _)| format!("{att}.{letter}{number}"));
+            names.at_once(|names| self.matrices(&names, Role::LowRank))
+        };
+        let (downs, ups) = (factors(1)?, factors(2)?);
+        Ok(maps
+            .with(downs.with(ups))
+            .map(|((_, between), (down, up))| LowRank { down, up, between }))
     }
 
     pub fn block(&mut self, layer: usize, config: &ModelConfig) -> Result<Block> {
@@ -190,12 +218,16 @@ impl<'a> Loader<'a> {
     fn time_mix(&mut self, block: &str, layer: usize, config: &ModelConfig) -> Result<TimeMix> {
         let norm = self.layer_norm(&format!("{block}.ln1"))?;
         let att = format!("{block}.att");
-        let (share, share_offset) = if layer == 0 {
-            (None, None)
-        } else {
-            let share = self.low_rank(&format!("{att}.v"), Between::Nothing)?;
-            (Some(share), Some(self.vector(&format!("{att}.v0"))?))
+        let share_offset = match layer {
+            0 => None,
+            _ => Some(self.vector(&format!("{att}.v0"))?),
         };
+        let OfEach {
+            decay,
+            iclr,
+            gate,
+            share,
+        } = self.low_ranks(&att, layer > 0)?;
         let mut mix = Vec::with_capacity(6);
         for letter in ["r", "w", "k", "v", "a", "g"] {
             mix.push(self.vector(&format!("{att}.x_{letter}"))?);
@@ -203,15 +235,20 @@ impl<'a> Loader<'a> {
         let Ok(mix) = mix.try_into() else {
             unreachable!("six letters")
         };
+        let names = ["receptance", "key", "value"].map(|name| format!("{att}.{name}.weight"));
+        let Ok([receptance, key, value]) = <[_; 3]>::try_from(self.matrices(&names, Role::Layer)?)
+        else {
+            unreachable!("three names")
+        };
         Ok(TimeMix {
             mix: TokenMix { norm, mix },
-            decay: self.low_rank(&format!("{att}.w"), Between::Tanh)?,
-            iclr: self.low_rank(&format!("{att}.a"), Between::Nothing)?,
+            decay,
+            iclr,
             share,
-            gate: self.low_rank(&format!("{att}.g"), Between::Sigmoid)?,
-            receptance: self.matrix(&format!("{att}.receptance.weight"), Role::Layer)?,
-            key: self.matrix(&format!("{att}.key.weight"), Role::Layer)?,
-            value: self.matrix(&format!("{att}.value.weight"), Role::Layer)?,
+            gate,
+            receptance,
+            key,
+            value,
             output: self.matrix(&format!("{att}.output.weight"), Role::Layer)?,
             prepare: Prepare {
                 decay: self.vector(&format!("{att}.w0"))?,

@@ -14,19 +14,34 @@ pub(super) fn stored_matrix(
     storage: Storage,
     device: &Device,
 ) -> Matrix {
+    Matrix::new(packed(matrix, shape, storage), shape, device)
+}
+
+/// As [`stored_matrix`], of several that lie together there ([`Matrix::together`]). Beside
+/// what stays it takes the memory of all of them as they are stored, and of one once more.
+pub(super) fn stored_together(
+    matrices: &[(TensorView<'_>, [usize; 2])],
+    storage: Storage,
+    device: &Device,
+) -> Vec<Matrix> {
+    let part = |(matrix, shape): &(TensorView<'_>, _)| (packed(matrix, *shape, storage), *shape);
+    Matrix::together(matrices.iter().map(part), device)
+}
+
+/// The numbers of a tensor of a file in a storage.
+fn packed(matrix: &TensorView<'_>, shape: [usize; 2], storage: Storage) -> Packed {
     let halves = match (matrix.dtype, storage) {
         (TensorDType::F16, Storage::F16) | (TensorDType::BF16, Storage::BF16) => {
             matrix.plain_bytes()
         }
         _ => None,
     };
-    let packed = match halves {
+    match halves {
         Some(bytes) => Packed::of_halves(storage, bytes),
         None => Packed::new(storage, shape, |rows, out| {
             matrix.write_f32_rows(rows, out);
         }),
-    };
-    Matrix::new(packed, shape, device)
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod leading_token;
 mod linear;
 mod loader;
 mod loss;
+mod low_rank;
 mod matrix_storage;
 pub mod mini;
 mod norm;

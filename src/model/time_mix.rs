@@ -4,19 +4,22 @@
 
 mod first_value;
 mod gradients;
+mod project;
 mod tape;
 
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
 pub(super) use first_value::FirstValue;
 use gradients::{Reaching, add, no_gradients, only_direct};
+use project::Projected;
 use tape::InputsTape;
 pub(super) use tape::TimeMixTape;
 
 use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
 use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
 use super::carried::Around;
-use super::linear::{LowRank, linear, linear_backward, linear_onto};
+use super::linear::{linear_backward, linear_onto};
+use super::low_rank::LowRank;
 use super::pass::{BlockGradients, Keep};
 use crate::kernels::matrix::{Matrix, Storage};
 use crate::kernels::product::{Start, reads_halves};
@@ -73,19 +76,6 @@ pub(super) struct TimeMixOutput {
     pub tape: Option<TimeMixTape>,
 }
 
-/// What the projections of a layer give.
-struct Projected {
-    /// [B, T, C].
-    r: Tensor<3>,
-    /// [B, T, C].
-    gate: Tensor<3>,
-    projections: Projections,
-    /// [B, T, C].
-    v_first: Tensor<3>,
-    decay_low: Tensor<3>,
-    gate_low: Tensor<3>,
-}
-
 impl TimeMix {
     /// `x`: the residual stream, [B, T, C]; `v_first`: the first layer's value,
     /// absent in the first layer.
@@ -99,10 +89,9 @@ impl TimeMix {
     ) -> TimeMixOutput {
         let [n_batch, n_tokens, _] = x.dims();
         let [_, n_head, head_size, _] = state.wkv.dims();
-        // Without adapters nothing but products reads the mixed tokens.
-        let matrices = [&self.receptance, &self.decay.down, &self.gate.down];
-        let in_halves =
-            adapters.is_none() && matrices.iter().all(|matrix| reads_halves(&x, matrix));
+        // Without adapters nothing but products reads the mixed tokens, and the last of them
+        // what is read out.
+        let in_halves = adapters.is_none() && self.products_read_halves(&x);
         let TokenMixOutput { mixed, last } = if in_halves {
             self.mix.forward_in_halves(x.clone(), state.last)
         } else {
@@ -158,7 +147,11 @@ impl TimeMix {
             v: inputs.v.clone(),
             gate,
         };
-        let out = self.readout.forward(&read);
+        let out = if in_halves {
+            self.readout.forward_in_halves(&read)
+        } else {
+            self.readout.forward(&read)
+        };
         let behind = linear_onto(out.clone(), &self.output, Start::Plain, x.clone());
         let target = AdapterTarget::Output;
         let behind = adapted(adapters, target, &out, Start::Plain, behind);
@@ -187,6 +180,13 @@ impl TimeMix {
         }
     }
 
+    /// Whether products with the matrices are taken of 16-bit factors, so that what they
+    /// alone read may come in 16 bits; `like` is on their device.
+    fn products_read_halves(&self, like: &Tensor<3>) -> bool {
+        let matrices = [&self.receptance, &self.decay.down, &self.gate.down];
+        matrices.iter().all(|matrix| reads_halves(like, matrix))
+    }
+
     /// Of how many bits the recurrence's factors are: as those of the products.
     fn factors(&self) -> Factors {
         match self.output.storage() {
@@ -199,45 +199,6 @@ impl TimeMix {
     fn iclr_of(&self, projections: &Projections, shape: [usize; 4]) -> Tensor<4> {
         let offset = self.prepare.iclr.clone().unsqueeze::<3>();
         sigmoid(projections.iclr.clone() + offset).reshape(shape)
-    }
-
-    fn project(
-        &self,
-        mixed: [Tensor<3>; 6],
-        v_first: Option<Tensor<3>>,
-        adapters: &mut Option<AdapterPass>,
-    ) -> Projected {
-        let [xr, xw, xk, xv, xa, xg] = mixed;
-        let mut projected = |x: &Tensor<3>, matrix: &Matrix, target: AdapterTarget| {
-            let plain = linear(x.clone(), matrix);
-            adapted(adapters, target, x, Start::Plain, plain)
-        };
-        let value = projected(&xv, &self.value, AdapterTarget::Value);
-        let r = projected(&xr, &self.receptance, AdapterTarget::Receptance);
-        let key = projected(&xk, &self.key, AdapterTarget::Key);
-        let share = match (&self.share, &v_first) {
-            (Some(share), Some(v_first)) => {
-                let low = share.raise(share.lower(xv));
-                Some((low, v_first.clone()))
-            }
-            _ => None,
-        };
-        let decay_low = self.decay.lower(xw);
-        let gate_low = self.gate.lower(xg);
-        Projected {
-            r,
-            gate: self.gate.raise(gate_low.clone()),
-            v_first: v_first.unwrap_or_else(|| value.clone()),
-            projections: Projections {
-                key,
-                value,
-                decay: self.decay.raise(decay_low.clone()),
-                iclr: self.iclr.raise(self.iclr.lower(xa)),
-                share,
-            },
-            decay_low,
-            gate_low,
-        }
     }
 
     /// The gradients for `dx` [B, T, C], that of the stream behind; moments of
@@ -269,7 +230,11 @@ impl TimeMix {
         let dlast = behind.map(|behind| behind.wkv.clone());
         let dout = linear_backward(dx.clone(), &self.output);
         let dout = adapters.through(AdapterTarget::Output, &dx, dout);
-        let read = self.readout.backward(&read, dout);
+        let read = if self.products_read_halves(&dx) {
+            self.readout.backward_in_halves(&read, dout)
+        } else {
+            self.readout.backward(&read, dout)
+        };
         let shape = wkv.r.dims();
         let replaces = branch.as_ref().is_some_and(BranchTape::replaces_recurrence);
         let iclr = match &below {
@@ -345,54 +310,5 @@ impl TimeMix {
             x: Some(dx),
             time_shift,
         }
-    }
-
-    /// The gradients of the six mixed inputs.
-    fn project_backward(
-        &self,
-        below: &InputsTape,
-        reaching: Reaching,
-        adapters: &mut AdaptersBack,
-        v_first: &mut FirstValue,
-    ) -> [Tensor<3>; 6] {
-        let Reaching {
-            r: dr,
-            gate: dgate,
-            iclr: diclr,
-            prepared,
-        } = reaching;
-        let dv = v_first.is_wanted().then(|| prepared.v.clone());
-        let mut d = self.prepare.backward(&below.projections, prepared);
-        if let Some(dv) = dv {
-            d.value = v_first.pass(dv.reshape(d.value.dims()), d.value, self.share.is_some());
-        }
-        let low = below.decay_low.clone();
-        let ddecay = self.decay.raise_backward(d.decay, Some(low));
-        let low = below.gate_low.clone();
-        let dgate = self.gate.raise_backward(dgate, Some(low));
-        let diclr = match diclr {
-            Some(added) => d.iclr + added,
-            None => d.iclr,
-        };
-        let diclr = self.iclr.raise_backward(diclr, None);
-        let dvalue = linear_backward(d.value.clone(), &self.value);
-        let dvalue = adapters.through(AdapterTarget::Value, &d.value, dvalue);
-        let dvalue = match (&self.share, d.share) {
-            (Some(share), Some(dshare)) => {
-                let dlow = share.raise_backward(dshare, None);
-                share.lower_backward_onto(dlow, dvalue)
-            }
-            _ => dvalue,
-        };
-        let through_receptance = linear_backward(dr.clone(), &self.receptance);
-        let through_key = linear_backward(d.key.clone(), &self.key);
-        [
-            adapters.through(AdapterTarget::Receptance, &dr, through_receptance),
-            self.decay.lower_backward(ddecay),
-            adapters.through(AdapterTarget::Key, &d.key, through_key),
-            dvalue,
-            self.iclr.lower_backward(diclr),
-            self.gate.lower_backward(dgate),
-        ]
     }
 }

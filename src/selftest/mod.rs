@@ -10,6 +10,7 @@ mod inputs;
 mod model;
 mod operations;
 mod products;
+mod products_together;
 mod tuning;
 mod wkv7;
 
@@ -115,6 +116,7 @@ pub fn checks(device: &Device) -> Vec<Check> {
     let all = [
         operations::checks(),
         products::checks(has_units),
+        products_together::checks(has_units),
         wkv7::checks(has_units),
         model::checks(has_units),
         decode::checks(),

@@ -38,10 +38,15 @@ const FINISHES: [(&str, Finish); 7] = [
     ("through squared ReLU", Finish::ThroughSquaredRelu),
 ];
 
+/// Of products with matrices that do not have 32 bits.
+pub(super) fn bound(has_units: bool) -> f64 {
+    if has_units { BOUND_OF_HALVES } else { BOUND }
+}
+
 /// Of a device with matrix units or without, which multiply what does not have 32
 /// bits.
 pub(super) fn checks(has_units: bool) -> Vec<Check> {
-    let bound = if has_units { BOUND_OF_HALVES } else { BOUND };
+    let bound = bound(has_units);
     let check = |name, bound, on_device, expected| Check {
         name,
         bound,
@@ -98,7 +103,7 @@ fn second(storage: Storage, len: usize) -> Packed {
 }
 
 /// The first factor: a gradient is small.
-fn scale(start: Start) -> f64 {
+pub(super) fn scale(start: Start) -> f64 {
     match start {
         Start::Plain | Start::SquaredRelu => 1.0,
         Start::Gradient => 1e-4,
@@ -338,7 +343,7 @@ fn started(x: f64, start: Start) -> f64 {
     }
 }
 
-fn finished(x: f64, other: f64, finish: Finish) -> f64 {
+pub(super) fn finished(x: f64, other: f64, finish: Finish) -> f64 {
     match finish {
         Finish::Plain => x,
         Finish::Add => x + other,

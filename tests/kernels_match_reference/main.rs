@@ -12,6 +12,7 @@ mod rectangular_wkv;
 mod storage;
 #[path = "../support/mod.rs"]
 mod support;
+mod together;
 mod wkv7;
 
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};

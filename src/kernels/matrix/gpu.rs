@@ -70,12 +70,18 @@ pub(crate) fn scale_of(word: u32, place: usize) -> f32 {
     widened_half((word >> shift) & 0xffffu32)
 }
 
-/// The word of the scale of the number at `place`.
+/// The word of the scale of the number at `place` of a matrix whose scales begin at word
+/// `first`.
 #[cube]
-pub(crate) fn scale_word(scales: &Tensor<u32>, place: usize, #[comptime] storage: Storage) -> u32 {
+pub(crate) fn scale_word(
+    scales: &Tensor<u32>,
+    first: usize,
+    place: usize,
+    #[comptime] storage: Storage,
+) -> u32 {
     let mut word = 0u32;
     if comptime!(storage.has_scales()) {
-        word = scales[place / comptime!(2 * BLOCK)];
+        word = scales[first + place / comptime!(2 * BLOCK)];
     }
     word
 }
@@ -213,7 +219,7 @@ fn widened_rows(
         let idx = (from % in_word) as u32;
         let mut value = unscaled(words[from / in_word], idx, &codes, storage);
         if comptime!(storage.has_scales()) {
-            value *= scale_of(scale_word(scales, from, storage), from);
+            value *= scale_of(scale_word(scales, 0usize, from, storage), from);
         }
         out[place] = value;
     }

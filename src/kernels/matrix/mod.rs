@@ -10,6 +10,7 @@ mod unpack;
 
 pub(crate) mod gpu;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Int, Shape, Tensor, TensorData};
@@ -89,27 +90,70 @@ impl Matrix {
         assert_eq!(packed.len, shape[0] * shape[1], "numbers of a matrix");
         let storage = packed.storage;
         let held = if storage == Storage::F32 {
-            let data = TensorData::new(packed.words, shape);
-            let data = TensorData::from_bytes(data.into_bytes(), shape, DType::F32);
-            Held::Single(Box::new(stays(device, data, |data| {
-                Tensor::from_data(data, device)
-            })))
+            Held::Single(Box::new(uploaded_single(packed.words, shape, device)))
         } else if is_cpu(device) {
             Held::OnCpu(Arc::new(packed))
         } else {
-            let upload = |words: Vec<u32>| {
-                let len = words.len();
-                stays(device, TensorData::new(words, [len]), |data| {
-                    Tensor::from_data(data, (device, DType::U32))
-                })
-            };
             Held::OnGpu(Box::new(OnGpu {
                 storage,
-                scales: storage.has_scales().then(|| upload(packed.scales)),
-                words: upload(packed.words),
+                scales: storage
+                    .has_scales()
+                    .then(|| uploaded(packed.scales, device)),
+                words: uploaded(packed.words, device),
             }))
         };
         Self { shape, held }
+    }
+
+    /// [`Self::new`] of each, in one piece of a GPU's memory, so that products with them can
+    /// be taken in one launch. All are in one storage.
+    ///
+    /// # Panics
+    /// As [`Self::new`], and where storages differ.
+    pub fn together(
+        parts: impl IntoIterator<Item = (Packed, [usize; 2])>,
+        device: &Device,
+    ) -> Vec<Self> {
+        let mut parts = parts.into_iter().peekable();
+        let storage = match parts.peek() {
+            Some((first, _)) if !is_cpu(device) => first.storage,
+            _ => {
+                return parts
+                    .map(|(part, shape)| Self::new(part, shape, device))
+                    .collect();
+            }
+        };
+        let (mut words, mut scales) = (Strung::default(), Strung::default());
+        let mut shapes = Vec::new();
+        for (part, shape) in parts {
+            assert_eq!(part.storage, storage, "storages of matrices together");
+            assert_eq!(part.len, shape[0] * shape[1], "numbers of a matrix");
+            words.push(part.words);
+            scales.push(part.scales);
+            shapes.push(shape);
+        }
+        let held: Vec<_> = if storage == Storage::F32 {
+            let len = words.all.len();
+            let all = uploaded_single(words.all, [1, len], device).reshape([len]);
+            let part = |(place, shape): (Range<usize>, &[usize; 2])| {
+                let part = all.clone().narrow(0, place.start, place.len());
+                Held::Single(Box::new(part.reshape(*shape)))
+            };
+            words.places.into_iter().zip(&shapes).map(part).collect()
+        } else {
+            let (words, mut scales) = (words.parts(device), scales.parts(device).into_iter());
+            let part = |words| {
+                let scales = scales.next().filter(|_| storage.has_scales());
+                Held::OnGpu(Box::new(OnGpu {
+                    storage,
+                    words,
+                    scales,
+                }))
+            };
+            words.into_iter().map(part).collect()
+        };
+        let matrix = |(held, shape)| Self { shape, held };
+        held.into_iter().zip(shapes).map(matrix).collect()
     }
 
     /// Rows and columns.
@@ -168,6 +212,51 @@ impl Matrix {
             }
         }
     }
+}
+
+/// Words one after the other, each of which begins where a device can bind it.
+#[derive(Default)]
+struct Strung {
+    all: Vec<u32>,
+    places: Vec<Range<usize>>,
+}
+
+impl Strung {
+    /// What every device binds from begins at a multiple of so many words.
+    const AT_ONCE: usize = 64;
+
+    fn push(&mut self, words: Vec<u32>) {
+        self.all
+            .resize(self.all.len().next_multiple_of(Self::AT_ONCE), 0);
+        let start = self.all.len();
+        self.all.extend(words);
+        self.places.push(start..self.all.len());
+    }
+
+    /// On a device, where there are any.
+    fn parts(self, device: &Device) -> Vec<Tensor<1, Int>> {
+        if self.all.is_empty() {
+            return Vec::new();
+        }
+        let all = uploaded(self.all, device);
+        let part = |place: &Range<usize>| all.clone().narrow(0, place.start, place.len());
+        self.places.iter().map(part).collect()
+    }
+}
+
+/// Words on a GPU.
+fn uploaded(words: Vec<u32>, device: &Device) -> Tensor<1, Int> {
+    let len = words.len();
+    stays(device, TensorData::new(words, [len]), |data| {
+        Tensor::from_data(data, (device, DType::U32))
+    })
+}
+
+/// Words of 32-bit floats on a device.
+fn uploaded_single(words: Vec<u32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
+    let data = TensorData::new(words, shape);
+    let data = TensorData::from_bytes(data.into_bytes(), shape, DType::F32);
+    stays(device, data, |data| Tensor::from_data(data, device))
 }
 
 /// What `make` puts on a device, in memory of its own size: what stays does not

@@ -4,6 +4,7 @@ pub mod squared_relu;
 
 mod cpu;
 mod gpu;
+mod several;
 
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{DType, Shape, Tensor};
@@ -17,6 +18,7 @@ use squared_relu::{squared_relu, squared_relu_backward};
 
 pub(crate) use gpu::finished;
 pub use gpu::{Finish, N_TILES, Start};
+pub use several::{Wanted, products};
 
 /// How the second factor is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,17 +49,12 @@ pub fn product<const D: usize>(
     let [inner, n_columns] = inner_and_columns(b, stored);
     assert_eq!(inner, shape[D - 1], "inner dimensions of a product");
     shape[D - 1] = n_columns;
-    // Kernels take so many at once.
-    let together = if b.storage() == Storage::F32 { 4 } else { 8 };
-    let fits = inner.is_multiple_of(together) && n_columns.is_multiple_of(together);
     let (mut a, mut other) = (a, other);
-    let is_half = |x: &Tensor<D>| x.dtype() == DType::F16;
-    let has_halves = is_half(&a) || other.as_ref().is_some_and(is_half);
-    if has_halves && !is_in_halves(&a, b, [inner, n_columns]) {
+    if has_halves(&a, other.as_ref()) && !is_in_halves(&a, b, [inner, n_columns]) {
         a = single(a, start);
         other = other.map(|other| single(other, Start::Plain));
     }
-    if !is_cpu(&a.device()) && fits {
+    if has_kernel(&a, b) {
         return on_device(a, b, stored, start, finish, other, DType::F32, None);
     }
     let n_rows = shape[..D - 1].iter().product::<usize>();
@@ -122,6 +119,20 @@ fn is_in_halves<const D: usize>(a: &Tensor<D>, b: &Matrix, sizes: [usize; 2]) ->
     may && has_matrix_units(&on_gpu(a.clone()))
 }
 
+/// Whether products of `a` with `b`, stored either way, have a kernel: they take so many
+/// numbers of a row at once.
+fn has_kernel<const D: usize>(a: &Tensor<D>, b: &Matrix) -> bool {
+    let at_once = if b.storage() == Storage::F32 { 4 } else { 8 };
+    let fits = b.dims().iter().all(|size| size.is_multiple_of(at_once));
+    fits && !is_cpu(&a.device())
+}
+
+/// Whether a product reads numbers of 16 bits.
+fn has_halves<const D: usize>(a: &Tensor<D>, other: Option<&Tensor<D>>) -> bool {
+    let is_half = |x: &Tensor<D>| x.dtype() == DType::F16;
+    is_half(a) || other.is_some_and(is_half)
+}
+
 /// In 32 bits what [`product_in_halves`] gave, for a product that starts with `start` or
 /// is finished with it.
 fn single<const D: usize>(x: Tensor<D>, start: Start) -> Tensor<D> {
@@ -169,6 +180,31 @@ fn inner_and_columns(b: &Matrix, stored: Stored) -> [usize; 2] {
     }
 }
 
+/// Words and scales on the device, and how they are stored.
+struct OnDevice {
+    storage: Storage,
+    stored: Stored,
+}
+
+impl OnDevice {
+    fn new(b: &Matrix, stored: Stored) -> Self {
+        Self {
+            storage: b.storage(),
+            stored,
+        }
+    }
+
+    /// As a kernel takes it.
+    fn factor<'a>(&self, words: &'a GpuTensor, scales: &'a GpuTensor) -> gpu::Factor<'a> {
+        gpu::Factor {
+            words,
+            scales,
+            storage: self.storage,
+            transposed: self.stored == Stored::Transposed,
+        }
+    }
+}
+
 #[allow(clippy::too_many_arguments)] // Those of a product, and two of how it is made.
 fn on_device<const D: usize>(
     a: Tensor<D>,
@@ -187,15 +223,16 @@ fn on_device<const D: usize>(
     let [words, scales] = words_and_scales(b);
     let mut inputs = vec![on_gpu(a), words, scales];
     inputs.extend(other.map(on_gpu));
-    let storage = b.storage();
+    let b = OnDevice::new(b, stored);
     let [out] = queue_as("product", inputs, [shape], dtype, move |x, out| {
-        let b = gpu::Factor {
-            words: &x[1],
-            scales: &x[2],
-            storage,
-            transposed: stored == Stored::Transposed,
+        let product = gpu::Product {
+            a: &x[0],
+            b: b.factor(&x[1], &x[2]),
+            finish,
+            other: x.get(3),
+            out: &out[0],
         };
-        gpu::product(&x[0], b, start, finish, x.get(3), &out[0], tile);
+        gpu::product(product, start, tile);
     });
     from_gpu(out)
 }

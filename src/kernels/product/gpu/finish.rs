@@ -1,5 +1,7 @@
 //! What is done to the factors of a product on the way in, and to the product
 //! on the way out, so that no pass over memory is spent on it.
+// Kernels know no `if` of two kinds of condition.
+#![allow(clippy::collapsible_if)]
 
 use cubecl::prelude::*;
 
@@ -46,6 +48,51 @@ impl Finish {
             Self::Plain | Self::Tanh | Self::Sigmoid => false,
             Self::Add | Self::ThroughTanh | Self::ThroughSigmoid | Self::ThroughSquaredRelu => true,
         }
+    }
+}
+
+/// The most products that are made together.
+pub const MOST_MEMBERS: usize = 4;
+
+/// What is done to each of the products that are made together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Finishes {
+    each: [Finish; MOST_MEMBERS],
+    n_members: usize,
+}
+
+impl Finishes {
+    /// Of up to [`MOST_MEMBERS`], in the order of the members.
+    ///
+    /// # Panics
+    /// Where there are more.
+    pub fn of(finishes: impl ExactSizeIterator<Item = Finish>) -> Self {
+        let n_members = finishes.len();
+        assert!(n_members <= MOST_MEMBERS, "{n_members} products together");
+        let mut each = [Finish::Plain; MOST_MEMBERS];
+        for (place, finish) in each.iter_mut().zip(finishes) {
+            *place = finish;
+        }
+        Self { each, n_members }
+    }
+
+    /// Whether there is another tensor for any of them.
+    pub const fn read_other(self) -> bool {
+        let mut idx = 0;
+        while idx < self.n_members {
+            if self.each[idx].reads_other() {
+                return true;
+            }
+            idx += 1;
+        }
+        false
+    }
+
+    /// The one that all have, where they have one.
+    fn common(self) -> Option<Finish> {
+        let [first, ..] = self.each;
+        let all = &self.each[..self.n_members];
+        all.iter().all(|finish| *finish == first).then_some(first)
     }
 }
 
@@ -99,6 +146,25 @@ pub fn finished(x: Four, other: Four, #[comptime] finish: Finish) -> Four {
     }
     if comptime!(finish == Finish::ThroughSquaredRelu) {
         value = x * max(other, Four::new(0.0f32)) * Four::new(2.0f32);
+    }
+    value
+}
+
+/// As [`finished`], of member number `member`.
+#[cube]
+pub fn finished_by(x: Four, other: Four, member: usize, #[comptime] finishes: Finishes) -> Four {
+    let mut value = x;
+    if comptime!(finishes.common().is_some()) {
+        value = finished(x, other, comptime!(finishes.each[0]));
+    } else {
+        #[unroll]
+        for idx in 0..comptime!(finishes.n_members) {
+            if comptime!(finishes.each[idx] != Finish::Plain) {
+                if member == idx {
+                    value = finished(x, other, comptime!(finishes.each[idx]));
+                }
+            }
+        }
     }
     value
 }

@@ -5,7 +5,8 @@
 
 use cubecl::prelude::*;
 
-use super::finish::{Finish, Start, finished, started};
+use super::finish::{Finishes, Start, finished_by, started};
+use super::member::{Member, member_at};
 use crate::kernels::matrix::Storage;
 use crate::kernels::matrix::gpu::{Four, four, scale_word, shared_codes};
 
@@ -38,7 +39,7 @@ impl UnitTiling {
 }
 
 /// As [`super::plane::product`], but of 32-bit factors; `b` in the words of four
-/// numbers, `other` and `out` a number at a time. `n` and `k` are multiples of 4,
+/// numbers, `other` and `out` a number at a time. Columns and terms are multiples of 4,
 /// or of 8 where `b` does not have 32 bits.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
@@ -48,14 +49,14 @@ pub fn product<W: Size>(
     scales: &Tensor<u32>,
     other: &Tensor<f32>,
     out: &mut Tensor<f32>,
-    n: usize,
-    k: usize,
+    m: usize,
     part: usize,
+    members: Sequence<Member>,
     #[comptime] tiling: UnitTiling,
     #[comptime] transposed: bool,
     #[comptime] storage: Storage,
     #[comptime] start: Start,
-    #[comptime] finish: Finish,
+    #[comptime] finishes: Finishes,
 ) {
     let depth = comptime!(tiling.depth);
     let rows = comptime!(tiling.rows());
@@ -63,9 +64,11 @@ pub fn product<W: Size>(
     let units = comptime!(tiling.units());
     let units_m = comptime!(tiling.units_m);
     let units_n = comptime!(tiling.units_n);
-    let m = a.shape(0);
+    let member = member_at(&members, CUBE_POS_X as usize);
+    let n = member.n;
+    let k = member.k;
     let first_row = CUBE_POS_Y as usize * rows;
-    let first_column = CUBE_POS_X as usize * columns;
+    let first_column = (CUBE_POS_X as usize - member.first_tile) * columns;
     let unit = UNIT_POS as usize;
     let unit_m = unit / units_n;
     let unit_n = unit % units_n;
@@ -92,7 +95,7 @@ pub fn product<W: Size>(
     // Each cube along z sums its own part of the terms.
     let first_term = CUBE_POS_Z as usize * part;
     let steps = usize::min(part, k - first_term).div_ceil(depth);
-    let first_out = CUBE_POS_Z as usize * m * n;
+    let first_out = member.out + CUBE_POS_Z as usize * m * n;
     for step in 0..steps + 1 {
         if step < steps {
             // As in the kernel for planes: no load hangs on a branch.
@@ -102,19 +105,19 @@ pub fn product<W: Size>(
                 let at = unit + idx * units;
                 let row = usize::min(first_row + at / comptime!(depth / 4), m - 1);
                 let column = usize::min(from + (at % comptime!(depth / 4)) * 4, k - 4);
-                next_a[idx] = a[(row * k + column) / 4];
+                next_a[idx] = a[member.a + (row * k + column) / 4];
             }
             #[unroll]
             for idx in 0..b_loads {
                 let at = unit + idx * units;
                 let place = place_in_b(at, first_column, from, n, k, tiling, transposed);
-                next_b[idx] = b[place
-                    / comptime!(if storage == Storage::NF4 {
-                        8usize
-                    } else {
-                        4usize
-                    })];
-                next_scales[idx] = scale_word(scales, place, storage);
+                let together = comptime!(if storage == Storage::NF4 {
+                    8usize
+                } else {
+                    4usize
+                });
+                next_b[idx] = b[member.b + place / together];
+                next_scales[idx] = scale_word(scales, member.scales, place, storage);
             }
         }
         if step > 0 {
@@ -195,16 +198,17 @@ pub fn product<W: Size>(
         #[unroll]
         for j in 0..2usize {
             let mut beside = Four::new(0.0f32);
-            if comptime!(finish.reads_other()) {
+            if comptime!(finishes.read_other()) {
                 #[unroll]
                 for c in 0..4usize {
                     let column = column_of(first_column, unit_n, units_n, j, c, transposed);
                     if row < m && column < n {
-                        beside.insert(c, other[row * n + column]);
+                        let at = usize::min(row * n + column, member.last_other);
+                        beside.insert(c, other[member.other + at]);
                     }
                 }
             }
-            let done = finished(sums[comptime!(i * 2 + j)], beside, finish);
+            let done = finished_by(sums[comptime!(i * 2 + j)], beside, member.number, finishes);
             #[unroll]
             for c in 0..4usize {
                 let column = column_of(first_column, unit_n, units_n, j, c, transposed);

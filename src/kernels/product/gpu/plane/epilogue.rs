@@ -6,7 +6,7 @@ use super::ProductSpec;
 use super::fragments::put_down;
 use crate::kernels::halves::{Eight, GRADIENT_SCALE, loaded, stored};
 use crate::kernels::matrix::gpu::Four;
-use crate::kernels::product::gpu::finish::{Start, finished, restored};
+use crate::kernels::product::gpu::finish::{Start, finished_by, restored};
 use crate::kernels::product::gpu::tiling::Tiling;
 
 /// What a plane has of the product.
@@ -23,6 +23,11 @@ pub(super) struct Patch {
     pub n: usize,
     /// The first four of the part of the sums.
     pub first_out: usize,
+    /// The first four of what the product is finished with, and how many come behind it.
+    pub other: usize,
+    pub last_other: usize,
+    /// Which member it is of.
+    pub member: usize,
     /// Which plane of the cube it is.
     pub plane: usize,
 }
@@ -61,8 +66,8 @@ fn fetch_other<O: Size>(
     #[unroll]
     for idx in 0..n_fours {
         let (row, column, _) = place_of(patch, i, idx, tiling);
-        let at = usize::min((row * patch.n + column) / 4, patch.m * patch.n / 4 - 1);
-        held[comptime!(i % 2 * n_fours + idx)] = other[at];
+        let at = usize::min((row * patch.n + column) / 4, patch.last_other);
+        held[comptime!(i % 2 * n_fours + idx)] = other[patch.other + at];
     }
 }
 
@@ -78,7 +83,7 @@ pub(super) fn write_sums<O: Size, P: Size>(
     #[comptime] tiling: Tiling,
     #[comptime] spec: ProductSpec,
 ) {
-    let reads_other = comptime!(spec.finish.reads_other());
+    let reads_other = comptime!(spec.finishes.read_other());
     let n_fours = comptime!(tiling.fours_to_write());
     let mine = patch.plane * comptime!(tiling.sums_size());
     let mut held = Array::<Vector<u32, O>>::new(comptime!(2 * n_fours));
@@ -115,7 +120,7 @@ pub(super) fn write_sums<O: Size, P: Size>(
                     beside = loaded(with, comptime!(spec.halves.other));
                 }
                 let at = patch.first_out + (row * patch.n + column) / 4;
-                write(x, beside, at, out, spec);
+                write(x, beside, at, patch.member, out, spec);
             }
         }
         if comptime!(reads_other && i + 2 < tiling.fragments_m) {
@@ -135,17 +140,18 @@ fn sync_sharers(#[comptime] tiling: Tiling) {
     }
 }
 
-/// Finishes four numbers of the product with those `beside` them, and writes them.
+/// Finishes four numbers of a member's product with those `beside` them, and writes them.
 #[cube]
 fn write<P: Size>(
     x: Four,
     beside: Four,
     at: usize,
+    member: usize,
     out: &mut Tensor<Vector<u32, P>>,
     #[comptime] spec: ProductSpec,
 ) {
     let x = restored(x, comptime!(spec.start));
-    let mut value = finished(x, beside, comptime!(spec.finish));
+    let mut value = finished_by(x, beside, member, comptime!(spec.finishes));
     if comptime!(spec.halves.out && spec.start == Start::Gradient) {
         value *= Four::new(GRADIENT_SCALE);
     }

@@ -14,18 +14,19 @@ use epilogue::{Patch, write_sums};
 use fragments::multiply;
 use stage::{Place, fetch_a, fetch_b, row_of, share_a, share_b};
 
-use super::finish::{Finish, Start};
+use super::finish::{Finishes, Start};
+use super::member::{Member, member_at};
 use super::tiling::Tiling;
 use crate::kernels::halves::Eight;
 use crate::kernels::matrix::Storage;
 use crate::kernels::matrix::gpu::shared_codes;
 
-/// What is known of a product when its kernel is built.
+/// What is known of products when their kernel is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProductSpec {
-    /// Columns of the product and terms of its sums, where a kernel is built for them.
+    /// Columns of every product and terms of its sums, where a kernel is built for them.
     pub sizes: Option<[usize; 2]>,
-    /// Whether no tile is larger than the product and every step has as many terms
+    /// Whether no tile is larger than its product and every step has as many terms
     /// as it takes.
     pub is_whole: bool,
     /// Whether the second factor is [n, k].
@@ -34,8 +35,8 @@ pub struct ProductSpec {
     pub storage: Storage,
     /// What is done to the first factor.
     pub start: Start,
-    /// What is done to the product.
-    pub finish: Finish,
+    /// What is done to the products.
+    pub finishes: Finishes,
     /// Which of the others have 16 bits.
     pub halves: InHalves,
 }
@@ -63,11 +64,11 @@ impl ProductSpec {
 /// the second factor is read once for all of them.
 const TOGETHER: usize = 8;
 
-/// `a` [m, k] by `b`, in the words of eight numbers, [k, n] or, transposed, [n, k],
-/// finished with `other` [m, n] → `out` [m, n]. `n` and `k` are multiples of 8. One cube
-/// for every tile, along x as many as a row of tiles has; planes have 32 units. Along z
-/// the sums are cut into parts of `part` terms, a multiple of 8, and `out` is
-/// [parts, m, n].
+/// Of every member `a` [m, k] by `b`, in the words of eight numbers, [k, n] or,
+/// transposed, [n, k], finished with `other` [m, n] → `out` [m, n]; each lies in the tensors
+/// where the member says. `n` and `k` are multiples of 8. One cube for every tile, along x
+/// as many as a row of tiles of all members has; planes have 32 units. Along z the sums are
+/// cut into parts of `part` terms, a multiple of 8, and `out` is [parts, m, n].
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn product<W: Size, O: Size, P: Size>(
@@ -77,18 +78,11 @@ pub fn product<W: Size, O: Size, P: Size>(
     other: &Tensor<Vector<u32, O>>,
     out: &mut Tensor<Vector<u32, P>>,
     m: usize,
-    n: usize,
-    k: usize,
     part: usize,
+    members: Sequence<Member>,
     #[comptime] tiling: Tiling,
     #[comptime] spec: ProductSpec,
 ) {
-    let mut n = n;
-    let mut k = k;
-    if comptime!(spec.sizes.is_some()) {
-        n = comptime!(spec.sizes.unwrap_or_default()[0]).runtime();
-        k = comptime!(spec.sizes.unwrap_or_default()[1]).runtime();
-    }
     let transposed = comptime!(spec.transposed);
     let rows = comptime!(tiling.rows());
     let columns = comptime!(tiling.columns());
@@ -101,9 +95,16 @@ pub fn product<W: Size, O: Size, P: Size>(
     let high = usize::min(CUBE_COUNT_Y as usize - first, TOGETHER);
     let tile_m = first + id % of_group % high;
     let tile_n = id % of_group / high;
+    let member = member_at(&members, tile_n);
+    let mut n = member.n;
+    let mut k = member.k;
+    if comptime!(spec.sizes.is_some()) {
+        n = comptime!(spec.sizes.unwrap_or_default()[0]).runtime();
+        k = comptime!(spec.sizes.unwrap_or_default()[1]).runtime();
+    }
     // The last tiles lie over those before them, and write only what those leave.
     let own_row = tile_m * rows;
-    let own_column = tile_n * columns;
+    let own_column = (tile_n - member.first_tile) * columns;
     let mut first_row = own_row;
     let mut first_column = own_column;
     if comptime!(spec.is_whole) {
@@ -143,6 +144,9 @@ pub fn product<W: Size, O: Size, P: Size>(
         b_row: row_of(stager, b_lanes),
         b_eight: stager % b_lanes,
         stage,
+        a: member.a,
+        b: member.b,
+        scales: member.scales,
     };
 
     let mut shared = Shared::<[Eight]>::new_slice(comptime!(tiling.shared_size(transposed)));
@@ -225,7 +229,10 @@ pub fn product<W: Size, O: Size, P: Size>(
         own_column,
         m,
         n,
-        first_out: CUBE_POS_Z as usize * m * (n / 4),
+        first_out: member.out + CUBE_POS_Z as usize * m * (n / 4),
+        other: member.other,
+        last_other: member.last_other,
+        member: member.number,
         plane,
     };
     write_sums(&sums, &mut shared, &patch, other, out, tiling, spec);

@@ -33,6 +33,10 @@ pub(super) struct Place {
     pub b_eight: usize,
     /// Where the stage lies in shared memory.
     pub stage: usize,
+    /// Where the factors and the scales begin in what holds them.
+    pub a: usize,
+    pub b: usize,
+    pub scales: usize,
 }
 
 /// The row of a tile that a unit fills which comes `place`-th, where `lanes` units lie
@@ -63,14 +67,14 @@ pub(super) fn fetch_a(
     let row_width = place.k * width;
     let first_row = place.first_row + place.a_row;
     let eight = from + place.a_eight;
-    let first = first_row * row_width + eight * width;
+    let first = place.a + first_row * row_width + eight * width;
     #[unroll]
     for idx in 0..comptime!(tiling.a_loads()) {
         let gap = comptime!(tiling.a_down(idx));
         let mut at = first + gap * row_width;
         if comptime!(!spec.is_whole) {
             let row = usize::min(first_row + gap, place.m - 1);
-            at = row * row_width + usize::min(eight, place.k - 1) * width;
+            at = place.a + row * row_width + usize::min(eight, place.k - 1) * width;
         }
         #[unroll]
         for part in 0..width {
@@ -128,8 +132,9 @@ pub(super) fn fetch_b<W: Size>(
     #[unroll]
     for idx in 0..comptime!(tiling.b_loads(spec.transposed)) {
         let at = eight_in_b(place, from, idx, tiling, spec);
-        held[idx] = b[at];
-        held_scales[idx] = scale_word(scales, at * 8, comptime!(spec.storage));
+        held[idx] = b[place.b + at];
+        let storage = comptime!(spec.storage);
+        held_scales[idx] = scale_word(scales, place.scales, at * 8, storage);
     }
 }
 

@@ -3,15 +3,16 @@
 
 use cubecl::prelude::*;
 
+use crate::kernels::halves::{stored, stored_gradient};
 use crate::kernels::sums::{UNITS, four, group_sums};
 
 /// Four channels.
 type Four = Vector<f32, Const<4>>;
 
-/// `out = (GroupNorm(y) + (sum_j r_j k_j r_k,j) v) * gate`.
+/// `out = (GroupNorm(y) + (sum_j r_j k_j r_k,j) v) * gate`, in 16 bits where `in_halves`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub fn readout(
+pub fn readout<P: Size>(
     y: &Tensor<Four>,
     r: &Tensor<Four>,
     k: &Tensor<Four>,
@@ -20,11 +21,12 @@ pub fn readout(
     weight: &Tensor<Four>,
     bias: &Tensor<Four>,
     r_k: &Tensor<Four>,
-    out: &mut Tensor<Four>,
+    out: &mut Tensor<Vector<u32, P>>,
     total: usize,
     epsilon: f32,
     #[comptime] fours: usize,
     #[comptime] group: usize,
+    #[comptime] in_halves: bool,
 ) {
     let place = CUBE_POS * UNITS + UNIT_POS_X as usize;
     let i = usize::min(place, total - 1);
@@ -44,14 +46,15 @@ pub fn readout(
     let scale = 1.0f32 / (squares.vector_sum() / n + epsilon).sqrt();
     if place < total {
         let normed = off * Four::new(scale) * weight[c] + bias[c];
-        out[i] = (normed + Four::new(sums.extract(1usize)) * v[i]) * gate[i];
+        let value = (normed + Four::new(sums.extract(1usize)) * v[i]) * gate[i];
+        out[i] = stored(value, in_halves);
     }
 }
 
-/// The gradients of what [`readout`] reads for `dout`.
+/// The gradients of what [`readout`] reads for `dout`; `dgate` in 16 bits where `in_halves`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub fn readout_backward(
+pub fn readout_backward<P: Size>(
     y: &Tensor<Four>,
     r: &Tensor<Four>,
     k: &Tensor<Four>,
@@ -65,11 +68,12 @@ pub fn readout_backward(
     dr: &mut Tensor<Four>,
     dk: &mut Tensor<Four>,
     dv: &mut Tensor<Four>,
-    dgate: &mut Tensor<Four>,
+    dgate: &mut Tensor<Vector<u32, P>>,
     total: usize,
     epsilon: f32,
     #[comptime] fours: usize,
     #[comptime] group: usize,
+    #[comptime] in_halves: bool,
 ) {
     let place = CUBE_POS * UNITS + UNIT_POS_X as usize;
     let i = usize::min(place, total - 1);
@@ -107,6 +111,6 @@ pub fn readout_backward(
         dk[i] = dbonus * own_r * r_k[c];
         dv[i] = bonus * d;
         let normed = off * Four::new(scale) * weight[c] + bias[c];
-        dgate[i] = (normed + bonus * own_v) * upstream;
+        dgate[i] = stored_gradient((normed + bonus * own_v) * upstream, in_halves);
     }
 }
