@@ -57,17 +57,7 @@ pub(crate) fn stored<P: Size>(x: Four, #[comptime] in_halves: bool) -> Vector<u3
     }
 }
 
-/// [`stored`] of a gradient: in 16 bits [`GRADIENT_SCALE`] times.
-#[cube]
-pub(crate) fn stored_gradient<P: Size>(x: Four, #[comptime] in_halves: bool) -> Vector<u32, P> {
-    let mut value = x;
-    if comptime!(in_halves) {
-        value *= Four::new(GRADIENT_SCALE);
-    }
-    stored(value, in_halves)
-}
-
-/// The other way round of [`stored`].
+/// The other way round.
 #[cube]
 pub(crate) fn loaded<P: Size>(x: Vector<u32, P>, #[comptime] in_halves: bool) -> Four {
     if comptime!(in_halves) {

@@ -114,7 +114,7 @@ pub(crate) fn readable(name: &str, inputs: Vec<GpuTensor>) -> Vec<GpuTensor> {
     inputs.into_iter().map(into_contiguous).collect()
 }
 
-/// As [`queue_together`], with one more output, of a type of its own.
+/// As [`queue_together`], with one more output, f32.
 ///
 /// # Panics
 /// As [`queue`].
@@ -123,10 +123,10 @@ pub(crate) fn queue_and_one<const OUT: usize>(
     inputs: Vec<GpuTensor>,
     outputs: [Shape; OUT],
     dtype: DType,
-    (one, of_one): (Shape, DType),
+    one: Shape,
     launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT], &CubeTensor) + Send,
 ) -> ([GpuTensor; OUT], GpuTensor) {
-    let one = empty_as(name, &inputs[0], one, of_one);
+    let one = empty(name, &inputs[0], one);
     let written = queue_together(name, inputs, outputs, dtype, |inputs, outputs| {
         launch(inputs, outputs, &one);
     });

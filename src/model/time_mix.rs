@@ -89,9 +89,10 @@ impl TimeMix {
     ) -> TimeMixOutput {
         let [n_batch, n_tokens, _] = x.dims();
         let [_, n_head, head_size, _] = state.wkv.dims();
-        // Without adapters nothing but products reads the mixed tokens, and the last of them
-        // what is read out.
-        let in_halves = adapters.is_none() && self.products_read_halves(&x);
+        // Without adapters nothing but products reads the mixed tokens.
+        let matrices = [&self.receptance, &self.decay.down, &self.gate.down];
+        let in_halves =
+            adapters.is_none() && matrices.iter().all(|matrix| reads_halves(&x, matrix));
         let TokenMixOutput { mixed, last } = if in_halves {
             self.mix.forward_in_halves(x.clone(), state.last)
         } else {
@@ -147,11 +148,7 @@ impl TimeMix {
             v: inputs.v.clone(),
             gate,
         };
-        let out = if in_halves {
-            self.readout.forward_in_halves(&read)
-        } else {
-            self.readout.forward(&read)
-        };
+        let out = self.readout.forward(&read);
         let behind = linear_onto(out.clone(), &self.output, Start::Plain, x.clone());
         let target = AdapterTarget::Output;
         let behind = adapted(adapters, target, &out, Start::Plain, behind);
@@ -178,13 +175,6 @@ impl TimeMix {
                 below,
             }),
         }
-    }
-
-    /// Whether products with the matrices are taken of 16-bit factors, so that what they
-    /// alone read may come in 16 bits; `like` is on their device.
-    fn products_read_halves(&self, like: &Tensor<3>) -> bool {
-        let matrices = [&self.receptance, &self.decay.down, &self.gate.down];
-        matrices.iter().all(|matrix| reads_halves(like, matrix))
     }
 
     /// Of how many bits the recurrence's factors are: as those of the products.
@@ -230,11 +220,7 @@ impl TimeMix {
         let dlast = behind.map(|behind| behind.wkv.clone());
         let dout = linear_backward(dx.clone(), &self.output);
         let dout = adapters.through(AdapterTarget::Output, &dx, dout);
-        let read = if self.products_read_halves(&dx) {
-            self.readout.backward_in_halves(&read, dout)
-        } else {
-            self.readout.backward(&read, dout)
-        };
+        let read = self.readout.backward(&read, dout);
         let shape = wkv.r.dims();
         let replaces = branch.as_ref().is_some_and(BranchTape::replaces_recurrence);
         let iclr = match &below {

@@ -116,7 +116,7 @@ fn fused(logits: Tensor<2>, targets: &[u32], wanted: Gradient, dtype: DType) -> 
         inputs,
         [Shape::from(of_gradient)],
         dtype,
-        (Shape::from([n_rows]), DType::F32),
+        Shape::from([n_rows]),
         move |x, [dlogits], losses| {
             let pull = (wanted == Gradient::WithL2Wrap).then_some(L2WRAP);
             gpu::cross_entropy(&x[0], &x[1], has_gradient, pull, losses, dlogits);

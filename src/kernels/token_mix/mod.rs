@@ -158,7 +158,7 @@ impl<const K: usize> TokenMix<K> {
             inputs,
             shapes,
             dtype,
-            (Shape::from([dims[0], dims[2]]), DType::F32),
+            Shape::from([dims[0], dims[2]]),
             move |x, out, last| {
                 let norm = GpuNorm::new(&x[1..], epsilon);
                 gpu::token_mix(&x[0], &x[3 + K], norm, &x[3..3 + K], out, last);

@@ -93,14 +93,7 @@ impl TimeMix {
             prepared,
         } = reaching;
         let dv = v_first.is_wanted().then(|| prepared.v.clone());
-        // Nothing but products reads the gradients where nothing is added to them.
-        let alone = adapters.is_none() && dv.is_none() && diclr.is_none();
-        let mut d = if alone && self.products_read_halves(&dr) {
-            let projections = &below.projections;
-            self.prepare.backward_in_halves(projections, prepared)
-        } else {
-            self.prepare.backward(&below.projections, prepared)
-        };
+        let mut d = self.prepare.backward(&below.projections, prepared);
         if let Some(dv) = dv {
             d.value = v_first.pass(dv.reshape(d.value.dims()), d.value, self.share.is_some());
         }

@@ -123,7 +123,11 @@ pub fn product(product: Product, start: Start, tile: Option<usize>) {
         return launch(&alone(product), start, cut);
     }
     let parts = empty("product", product.a, Shape::from([n_parts, m, n]));
-    launch(&alone(product).into_parts(parts.clone()), start, cut);
+    let of_parts = Batch {
+        out: parts.clone(),
+        ..alone(product)
+    };
+    launch(&of_parts, start, cut);
     let total = m * n / 4;
     // SAFETY: units behind the last four do nothing.
     unsafe {

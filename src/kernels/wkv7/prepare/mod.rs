@@ -74,18 +74,6 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// w, k, v, removal and write.
-    fn each(self) -> [Tensor<4>; 5] {
-        let Self {
-            w,
-            k,
-            v,
-            removal,
-            write,
-        } = self;
-        [w, k, v, removal, write]
-    }
-
     /// With the receptance, which needs no preparing.
     pub fn with_receptance(self, r: Tensor<4>) -> Wkv7Inputs {
         let Self {
@@ -120,20 +108,6 @@ pub struct ProjectionGradients {
     pub share: Option<Tensor<3>>,
 }
 
-impl ProjectionGradients {
-    /// Of key, value, decay, iclr and share, the last where there is one.
-    fn of(projections: &Projections, gradients: [Tensor<3>; 5]) -> Self {
-        let [key, value, decay, iclr, share] = gradients;
-        Self {
-            key,
-            value,
-            decay,
-            iclr,
-            share: projections.share.as_ref().map(|_| share),
-        }
-    }
-}
-
 impl Prepare {
     /// For heads of `head_size` channels.
     pub fn forward(&self, projections: &Projections, head_size: usize) -> Prepared {
@@ -145,23 +119,29 @@ impl Prepare {
 
     /// The gradients of the projections for those of what was made of them.
     pub fn backward(&self, projections: &Projections, upstream: Prepared) -> ProjectionGradients {
+        let shape = projections.key.dims();
         let [_, _, _, head_size] = upstream.w.dims();
-        if !is_cpu(&projections.key.device()) {
-            return self.backward_gpu(projections, upstream, head_size, DType::F32);
+        let Prepared {
+            w,
+            k,
+            v,
+            removal,
+            write,
+        } = upstream;
+        let upstream = [w, k, v, removal, write];
+        let gradients = if is_cpu(&projections.key.device()) {
+            self.backward_cpu(projections, &upstream, head_size)
+        } else {
+            self.backward_gpu(projections, upstream, head_size)
+        };
+        let [key, value, decay, iclr, share] = gradients;
+        ProjectionGradients {
+            key,
+            value,
+            decay,
+            iclr,
+            share: projections.share.as_ref().map(|_| share.reshape(shape)),
         }
-        let gradients = self.backward_cpu(projections, &upstream.each(), head_size);
-        ProjectionGradients::of(projections, gradients)
-    }
-
-    /// As [`Self::backward`], on a GPU, in 16 bits, a multiple, for products alone to read
-    /// that start with a gradient (`product::reads_halves`).
-    pub fn backward_in_halves(
-        &self,
-        projections: &Projections,
-        upstream: Prepared,
-    ) -> ProjectionGradients {
-        let [_, _, _, head_size] = upstream.w.dims();
-        self.backward_gpu(projections, upstream, head_size, DType::F16)
     }
 
     /// As [`gpu::PrepareInputs`] has them.
@@ -205,22 +185,21 @@ impl Prepare {
     fn backward_gpu(
         &self,
         projections: &Projections,
-        upstream: Prepared,
+        upstream: [Tensor<4>; 5],
         head_size: usize,
-        dtype: DType,
-    ) -> ProjectionGradients {
+    ) -> [Tensor<3>; 5] {
         let shape = projections.key.dims();
         let has_share = projections.share.is_some();
         let shapes = std::array::from_fn(|_| Shape::from(shape));
         let mut inputs = self.inputs(projections);
-        inputs.extend(upstream.each().map(on_gpu));
-        let name = "wkv7_prepare_backward";
+        inputs.extend(upstream.map(on_gpu));
+        let (name, dtype) = ("wkv7_prepare_backward", DType::F32);
         let outputs = queue_together(name, inputs, shapes, dtype, move |x, out| {
             let inputs = std::array::from_fn(|i| &x[i]);
             let upstream = std::array::from_fn(|i| &x[11 + i]);
             gpu::prepare_backward(inputs, upstream, head_size, has_share, out.each_ref());
         });
-        ProjectionGradients::of(projections, outputs.map(from_gpu))
+        outputs.map(from_gpu)
     }
 
     /// The same in plain, differentiable Burn operations.

@@ -10,7 +10,7 @@ mod gpu;
 
 use std::ops::Range;
 
-use burn::tensor::{DType, Shape, Tensor};
+use burn::tensor::{Shape, Tensor};
 
 use crate::kernels::cpu::rows::{Rows, Unwritten};
 use crate::kernels::cpu::simd::{Task, mul_add, sum2, sum3};
@@ -18,7 +18,7 @@ use crate::kernels::cpu::tensor::{Flat, for_rows, written};
 use crate::kernels::device::is_cpu;
 use crate::kernels::norm::gpu::GpuNorm;
 use crate::kernels::norm::{LayerNorm, Norm, normalize};
-use crate::kernels::op::{GpuTensor, from_gpu, on_gpu, queue_and_one, queue_as};
+use crate::kernels::op::{GpuTensor, from_gpu, on_gpu, queue};
 
 /// The frozen parameters.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl Readout {
     /// [B, T, C].
     pub fn forward(&self, inputs: &ReadoutInputs) -> Tensor<3> {
         if !is_cpu(&inputs.y.device()) {
-            return self.forward_gpu(inputs, DType::F32);
+            return self.forward_gpu(inputs);
         }
         let [n_batch, n_tokens, n_embd] = inputs.gate.dims();
         let mut out = Unwritten::new(n_batch * n_tokens * n_embd);
@@ -63,31 +63,26 @@ impl Readout {
         unsafe { written(out, [n_batch, n_tokens, n_embd]) }
     }
 
-    /// As [`Self::forward`], on a GPU, in 16 bits, for products alone to read
-    /// (`product::reads_halves`).
-    pub fn forward_in_halves(&self, inputs: &ReadoutInputs) -> Tensor<3> {
-        self.forward_gpu(inputs, DType::F16)
-    }
-
     /// The gradients of the inputs for `dout`, [B, T, C].
     pub fn backward(&self, inputs: &ReadoutInputs, dout: Tensor<3>) -> ReadoutInputs {
-        if !is_cpu(&dout.device()) {
-            return self.backward_gpu(inputs, dout, DType::F32);
-        }
-        let [y, r, k, v, gate] = self.backward_cpu(inputs, &dout);
+        let shape = inputs.gate.dims();
+        let heads = inputs.y.dims();
+        let gradients = if is_cpu(&dout.device()) {
+            self.backward_cpu(inputs, &dout)
+        } else {
+            self.backward_gpu(inputs, dout)
+        };
+        let [y, r, k, v, gate] = gradients;
         ReadoutInputs {
             y,
             r,
             k,
             v,
-            gate: gate.reshape(inputs.gate.dims()),
+            gate: {
+                debug_assert_eq!(heads[2] * heads[3], shape[2]);
+                gate.reshape(shape)
+            },
         }
-    }
-
-    /// As [`Self::backward`], on a GPU, with that of the gate in 16 bits, a multiple, for
-    /// products alone to read that start with a gradient.
-    pub fn backward_in_halves(&self, inputs: &ReadoutInputs, dout: Tensor<3>) -> ReadoutInputs {
-        self.backward_gpu(inputs, dout, DType::F16)
     }
 
     fn backward_cpu(&self, inputs: &ReadoutInputs, dout: &Tensor<3>) -> [Tensor<4>; 5] {
@@ -118,12 +113,12 @@ impl Readout {
         all
     }
 
-    fn forward_gpu(&self, inputs: &ReadoutInputs, dtype: DType) -> Tensor<3> {
+    fn forward_gpu(&self, inputs: &ReadoutInputs) -> Tensor<3> {
         let shape = Shape::from(inputs.gate.dims());
         let head_size = inputs.y.dims()[3];
         let epsilon = self.norm.epsilon as f32;
         let inputs = self.inputs(inputs);
-        let [out] = queue_as("wkv7_readout", inputs, [shape], dtype, move |x, out| {
+        let [out] = queue("wkv7_readout", inputs, [shape], move |x, out| {
             let inputs = std::array::from_fn(|i| &x[i]);
             let norm = GpuNorm::new(&x[5..], epsilon);
             gpu::readout(inputs, norm, &x[7], head_size, &out[0]);
@@ -131,36 +126,19 @@ impl Readout {
         from_gpu(out)
     }
 
-    fn backward_gpu(
-        &self,
-        inputs: &ReadoutInputs,
-        dout: Tensor<3>,
-        of_gate: DType,
-    ) -> ReadoutInputs {
+    fn backward_gpu(&self, inputs: &ReadoutInputs, dout: Tensor<3>) -> [Tensor<4>; 5] {
         let heads = inputs.y.dims();
         let epsilon = self.norm.epsilon as f32;
         let shapes = std::array::from_fn(|_| Shape::from(heads));
-        let gate = (Shape::from(inputs.gate.dims()), of_gate);
         let mut inputs = self.inputs(inputs);
         inputs.push(on_gpu(dout));
-        let name = "wkv7_readout_backward";
-        let made = queue_and_one(
-            name,
-            inputs,
-            shapes,
-            DType::F32,
-            gate,
-            move |x, out, gate| {
-                let inputs = std::array::from_fn(|i| &x[i]);
-                let norm = GpuNorm::new(&x[5..], epsilon);
-                let [y, r, k, v] = out.each_ref();
-                gpu::readout_backward(inputs, norm, &x[7], heads[3], &x[8], [y, r, k, v, gate]);
-            },
-        );
-        let ([y, r, k, v], gate) = made;
-        let [y, r, k, v] = [y, r, k, v].map(from_gpu);
-        let gate = from_gpu(gate);
-        ReadoutInputs { y, r, k, v, gate }
+        let outputs = queue("wkv7_readout_backward", inputs, shapes, move |x, out| {
+            let inputs = std::array::from_fn(|i| &x[i]);
+            let norm = GpuNorm::new(&x[5..], epsilon);
+            let out = out.each_ref();
+            gpu::readout_backward(inputs, norm, &x[7], heads[3], &x[8], out);
+        });
+        outputs.map(from_gpu)
     }
 
     /// The same in plain, differentiable Burn operations.

@@ -3,7 +3,6 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::halves::stored_gradient;
 use crate::kernels::sums::{UNITS, four, group_sums, sigmoid};
 
 /// Four channels.
@@ -65,11 +64,10 @@ pub fn prepare(
     }
 }
 
-/// The gradients of the projections for those of what [`prepare`] gives, in 16 bits where
-/// `in_halves`.
+/// The gradients of the projections for those of what [`prepare`] gives.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub fn prepare_backward<P: Size>(
+pub fn prepare_backward(
     key: &Tensor<Four>,
     value: &Tensor<Four>,
     decay: &Tensor<Four>,
@@ -86,16 +84,15 @@ pub fn prepare_backward<P: Size>(
     dv: &Tensor<Four>,
     dremoval: &Tensor<Four>,
     dwrite: &Tensor<Four>,
-    dkey: &mut Tensor<Vector<u32, P>>,
-    dvalue: &mut Tensor<Vector<u32, P>>,
-    ddecay: &mut Tensor<Vector<u32, P>>,
-    diclr: &mut Tensor<Vector<u32, P>>,
-    dshare: &mut Tensor<Vector<u32, P>>,
+    dkey: &mut Tensor<Four>,
+    dvalue: &mut Tensor<Four>,
+    ddecay: &mut Tensor<Four>,
+    diclr: &mut Tensor<Four>,
+    dshare: &mut Tensor<Four>,
     total: usize,
     #[comptime] fours: usize,
     #[comptime] group: usize,
     #[comptime] has_share: bool,
-    #[comptime] in_halves: bool,
 ) {
     let place = CUBE_POS * UNITS + UNIT_POS_X as usize;
     let i = usize::min(place, total - 1);
@@ -121,22 +118,19 @@ pub fn prepare_backward<P: Size>(
     if place < total {
         let of_k = dk[i];
         let of_rate = of_k * raw * k_a[c] + dwrite[i] * kk;
-        let of_key = (dkk - kk * Four::new(along)) * Four::new(scale) * k_k[c]
+        dkey[i] = (dkk - kk * Four::new(along)) * Four::new(scale) * k_k[c]
             + of_k * (one + (rate - one) * k_a[c]);
-        dkey[i] = stored_gradient(of_key, in_halves);
-        diclr[i] = stored_gradient(of_rate * rate * (one - rate), in_halves);
+        diclr[i] = of_rate * rate * (one - rate);
         let speed = sigmoid(decay[i] + decay_offset[c]);
         let w = (speed * Four::new(-DECAY_SCALE)).exp();
-        let of_decay = dw[i] * w * Four::new(-DECAY_SCALE) * speed * (one - speed);
-        ddecay[i] = stored_gradient(of_decay, in_halves);
+        ddecay[i] = dw[i] * w * Four::new(-DECAY_SCALE) * speed * (one - speed);
         let of_v = dv[i];
         if comptime!(has_share) {
             let part = sigmoid(share[i] + share_offset[c]);
-            dvalue[i] = stored_gradient(of_v * (one - part), in_halves);
-            let of_share = of_v * (v_first[i] - value[i]) * part * (one - part);
-            dshare[i] = stored_gradient(of_share, in_halves);
+            dvalue[i] = of_v * (one - part);
+            dshare[i] = of_v * (v_first[i] - value[i]) * part * (one - part);
         } else {
-            dvalue[i] = stored_gradient(of_v, in_halves);
+            dvalue[i] = of_v;
         }
     }
 }

@@ -2,11 +2,9 @@
 
 mod kernel;
 
-use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-use crate::kernels::halves::words_of_four;
 use crate::kernels::op::{arg, cubes, len};
 use crate::kernels::sums::UNITS;
 
@@ -50,7 +48,7 @@ pub fn prepare(x: PrepareInputs, head_size: usize, has_share: bool, out: [&CubeT
 }
 
 /// For the gradients of w, k, v, removal and write: those of key, value, decay,
-/// iclr and share, of 32 or 16 bits; the last is not written without a share.
+/// iclr and share; the last is not written without a share.
 pub fn prepare_backward(
     x: PrepareInputs,
     upstream: [&CubeTensor; 5],
@@ -60,14 +58,12 @@ pub fn prepare_backward(
 ) {
     let total = len(x[0].meta.shape()) / 4;
     let fours = len(x[9].meta.shape()) / 4;
-    let in_halves = out[0].dtype == DType::F16;
     // SAFETY: as in `prepare`.
     unsafe {
         kernel::prepare_backward::launch_unchecked(
             &x[0].client,
             cubes(total.div_ceil(UNITS)),
             CubeDim::new_1d(UNITS as u32),
-            words_of_four(in_halves),
             arg(x[0]),
             arg(x[1]),
             arg(x[2]),
@@ -93,7 +89,6 @@ pub fn prepare_backward(
             fours,
             head_size / 4,
             has_share,
-            in_halves,
         );
     }
 }

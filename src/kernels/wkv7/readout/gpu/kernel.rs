@@ -3,16 +3,15 @@
 
 use cubecl::prelude::*;
 
-use crate::kernels::halves::{stored, stored_gradient};
 use crate::kernels::sums::{UNITS, four, group_sums};
 
 /// Four channels.
 type Four = Vector<f32, Const<4>>;
 
-/// `out = (GroupNorm(y) + (sum_j r_j k_j r_k,j) v) * gate`, in 16 bits where `in_halves`.
+/// `out = (GroupNorm(y) + (sum_j r_j k_j r_k,j) v) * gate`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub fn readout<P: Size>(
+pub fn readout(
     y: &Tensor<Four>,
     r: &Tensor<Four>,
     k: &Tensor<Four>,
@@ -21,12 +20,11 @@ pub fn readout<P: Size>(
     weight: &Tensor<Four>,
     bias: &Tensor<Four>,
     r_k: &Tensor<Four>,
-    out: &mut Tensor<Vector<u32, P>>,
+    out: &mut Tensor<Four>,
     total: usize,
     epsilon: f32,
     #[comptime] fours: usize,
     #[comptime] group: usize,
-    #[comptime] in_halves: bool,
 ) {
     let place = CUBE_POS * UNITS + UNIT_POS_X as usize;
     let i = usize::min(place, total - 1);
@@ -46,15 +44,14 @@ pub fn readout<P: Size>(
     let scale = 1.0f32 / (squares.vector_sum() / n + epsilon).sqrt();
     if place < total {
         let normed = off * Four::new(scale) * weight[c] + bias[c];
-        let value = (normed + Four::new(sums.extract(1usize)) * v[i]) * gate[i];
-        out[i] = stored(value, in_halves);
+        out[i] = (normed + Four::new(sums.extract(1usize)) * v[i]) * gate[i];
     }
 }
 
-/// The gradients of what [`readout`] reads for `dout`; `dgate` in 16 bits where `in_halves`.
+/// The gradients of what [`readout`] reads for `dout`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub fn readout_backward<P: Size>(
+pub fn readout_backward(
     y: &Tensor<Four>,
     r: &Tensor<Four>,
     k: &Tensor<Four>,
@@ -68,12 +65,11 @@ pub fn readout_backward<P: Size>(
     dr: &mut Tensor<Four>,
     dk: &mut Tensor<Four>,
     dv: &mut Tensor<Four>,
-    dgate: &mut Tensor<Vector<u32, P>>,
+    dgate: &mut Tensor<Four>,
     total: usize,
     epsilon: f32,
     #[comptime] fours: usize,
     #[comptime] group: usize,
-    #[comptime] in_halves: bool,
 ) {
     let place = CUBE_POS * UNITS + UNIT_POS_X as usize;
     let i = usize::min(place, total - 1);
@@ -111,6 +107,6 @@ pub fn readout_backward<P: Size>(
         dk[i] = dbonus * own_r * r_k[c];
         dv[i] = bonus * d;
         let normed = off * Four::new(scale) * weight[c] + bias[c];
-        dgate[i] = stored_gradient((normed + bonus * own_v) * upstream, in_halves);
+        dgate[i] = (normed + bonus * own_v) * upstream;
     }
 }

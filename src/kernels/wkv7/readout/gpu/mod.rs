@@ -2,16 +2,14 @@
 
 mod kernel;
 
-use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-use crate::kernels::halves::words_of_four;
 use crate::kernels::norm::gpu::GpuNorm;
 use crate::kernels::op::{arg, cubes, len};
 use crate::kernels::sums::UNITS;
 
-/// y, r, k, v and gate, of the same number of values each → `out`, of 32 or 16 bits.
+/// y, r, k, v and gate, of the same number of values each → `out`.
 pub fn readout(
     x: [&CubeTensor; 5],
     norm: GpuNorm,
@@ -20,14 +18,12 @@ pub fn readout(
     out: &CubeTensor,
 ) {
     let total = len(x[0].meta.shape()) / 4;
-    let in_halves = out.dtype == DType::F16;
     // SAFETY: as in `prepare`.
     unsafe {
         kernel::readout::launch_unchecked(
             &x[0].client,
             cubes(total.div_ceil(UNITS)),
             CubeDim::new_1d(UNITS as u32),
-            words_of_four(in_halves),
             arg(x[0]),
             arg(x[1]),
             arg(x[2]),
@@ -41,12 +37,11 @@ pub fn readout(
             norm.epsilon,
             norm.fours(),
             head_size / 4,
-            in_halves,
         );
     }
 }
 
-/// The gradients of y, r, k, v and gate for `dout`; that of gate of 32 or 16 bits.
+/// The gradients of y, r, k, v and gate for `dout`.
 pub fn readout_backward(
     x: [&CubeTensor; 5],
     norm: GpuNorm,
@@ -56,14 +51,12 @@ pub fn readout_backward(
     out: [&CubeTensor; 5],
 ) {
     let total = len(x[0].meta.shape()) / 4;
-    let in_halves = out[4].dtype == DType::F16;
     // SAFETY: as in `prepare`.
     unsafe {
         kernel::readout_backward::launch_unchecked(
             &x[0].client,
             cubes(total.div_ceil(UNITS)),
             CubeDim::new_1d(UNITS as u32),
-            words_of_four(in_halves),
             arg(x[0]),
             arg(x[1]),
             arg(x[2]),
@@ -82,7 +75,6 @@ pub fn readout_backward(
             norm.epsilon,
             norm.fours(),
             head_size / 4,
-            in_halves,
         );
     }
 }
