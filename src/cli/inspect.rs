@@ -8,7 +8,6 @@ mod head;
 mod metadata;
 mod pictures;
 
-use std::io::{IsTerminal as _, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -131,7 +130,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
         arguments.context_length,
         arguments.show,
     );
-    let marking = if stdout().is_terminal() {
+    let marking = if shows_colours() {
         Marking::Colour
     } else {
         Marking::Brackets
