@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::console::shows_colours;
 use crate::data::{
     Benchmark, Example, Loaded, LossOn, Marking, Preview, Protocol, Recognised, Split, Template,
     endless_note, fitting_template, load, load_text_set, mini, recognise,
