@@ -5,10 +5,12 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_in_use};
 
 /// Writes `path` so that a reader, or a machine that loses power, sees the old
 /// file or the new one and never a part of either.
@@ -36,7 +38,7 @@ pub fn write_atomic(
     file.sync_all().map_err(fail)?;
     // Windows cannot rename a file that is still open.
     drop(file);
-    fs::rename(&scratch.0, path).map_err(fail)?;
+    rename(&scratch.0, path).map_err(fail)?;
     sync_folder(folder_of(path));
     Ok(())
 }
@@ -46,9 +48,38 @@ pub fn write_atomic(
 /// # Errors
 /// [`Error::Io`] on `to`; the file keeps the name it had.
 pub fn give_name(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(|error| Error::io("write", to, error))?;
+    rename(from, to).map_err(|error| Error::io("write", to, error))?;
     sync_folder(folder_of(to));
     Ok(())
+}
+
+/// Renames a file or a folder. On Windows that fails while another program has it open,
+/// or the file that it replaces, as virus scanners and indexers have whatever is new:
+/// there it is tried again for a third of a second.
+///
+/// # Errors
+/// What the system said last.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let is_passing = |error: &io::Error| cfg!(windows) && is_in_use(error.raw_os_error());
+    patiently(is_passing, || fs::rename(from, to))
+}
+
+/// How long is waited before something is tried again, in milliseconds.
+const WAITS: [u64; 5] = [10, 20, 40, 80, 160];
+
+/// Does something until it succeeds, the reason is none that passes or it was tried
+/// often enough.
+fn patiently(
+    is_passing: impl Fn(&io::Error) -> bool,
+    mut does: impl FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    for wait in WAITS {
+        match does() {
+            Err(error) if is_passing(&error) => sleep(Duration::from_millis(wait)),
+            done => return done,
+        }
+    }
+    does()
 }
 
 /// The SHA-256 of `bytes` as 64 lower-case hexadecimal digits.
@@ -180,6 +211,30 @@ mod tests {
         let error = write_atomic(target.join("a.bin"), |_| Ok(())).unwrap_err();
         let error = error.to_string();
         assert!(reasons.iter().any(|of| error.contains(of)), "{error}");
+    }
+
+    #[test]
+    fn what_another_program_holds_for_a_moment_is_tried_again() {
+        let after = |n_held: usize, code: i32| {
+            let mut n_tried = 0;
+            let done = patiently(
+                |error| is_in_use(error.raw_os_error()),
+                || {
+                    n_tried += 1;
+                    match n_tried <= n_held {
+                        true => Err(io::Error::from_raw_os_error(code)),
+                        false => Ok(()),
+                    }
+                },
+            );
+            (n_tried, done.is_ok())
+        };
+        // Codes of Windows: access denied, sharing violation, no such file.
+        assert_eq!(after(0, 5), (1, true));
+        assert_eq!(after(2, 5), (3, true));
+        assert_eq!(after(5, 32), (6, true));
+        assert_eq!(after(6, 32), (6, false));
+        assert_eq!(after(1, 2), (1, false));
     }
 
     #[test]

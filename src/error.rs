@@ -129,13 +129,43 @@ fn device_sentence(reason: &str) -> String {
     tr!("device: {}", Visible(reason))
 }
 
+/// Whether a code of Windows says that another program is in the way: what is open or
+/// mapped elsewhere cannot be replaced, and what is locked cannot be read. Denied access
+/// is most often that too.
+pub(crate) fn is_in_use(code: Option<i32>) -> bool {
+    const ACCESS_DENIED: i32 = 5;
+    code == Some(ACCESS_DENIED) || is_held(code)
+}
+
+/// The same, where Windows says that it is nothing else.
+fn is_held(code: Option<i32>) -> bool {
+    const SHARING_VIOLATION: i32 = 32;
+    const LOCK_VIOLATION: i32 = 33;
+    const USER_MAPPED_FILE: i32 = 1224;
+    matches!(
+        code,
+        Some(SHARING_VIOLATION | LOCK_VIOLATION | USER_MAPPED_FILE)
+    )
+}
+
 /// The system's words, with what to do about the common cases.
 fn io_reason(error: &io::Error) -> String {
+    reason_on(cfg!(windows), error)
+}
+
+fn reason_on(is_windows: bool, error: &io::Error) -> String {
+    if is_windows && is_held(error.raw_os_error()) {
+        return tr!("another program has it open; close it there and try again").into();
+    }
     match error.kind() {
         io::ErrorKind::StorageFull => tr!("the disk is full; free some space and resume").into(),
         io::ErrorKind::ReadOnlyFilesystem => {
             tr!("the disk is read-only; choose a folder that can be written").into()
         }
+        io::ErrorKind::PermissionDenied if is_windows => tr!(
+            "permission denied; close it in other programs, make it writable or readable for this user, or choose another place"
+        )
+        .into(),
         io::ErrorKind::PermissionDenied => tr!(
             "permission denied; make it writable or readable for this user, or choose another place"
         )
@@ -166,5 +196,22 @@ mod tests {
         ] {
             assert_eq!(error.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn windows_says_that_another_program_has_it() {
+        // `ERROR_SHARING_VIOLATION`, `ERROR_USER_MAPPED_FILE`; elsewhere they are others.
+        for code in [32, 1224] {
+            let error = io::Error::from_raw_os_error(code);
+            let reason = reason_on(true, &error);
+            assert!(
+                reason.starts_with("another program has it open"),
+                "{reason}"
+            );
+            assert_eq!(reason_on(false, &error), error.to_string());
+        }
+        let denied = io::ErrorKind::PermissionDenied.into();
+        assert!(reason_on(true, &denied).contains("close it in other programs"));
+        assert!(!reason_on(false, &denied).contains("close it"));
     }
 }

@@ -10,7 +10,14 @@ mod rings;
 /// that no two of them need each other.
 const LAYERS: &[&[&str]] = &[
     &["language"],
-    &["random", "format", "shell", "colormap", "allocator"],
+    &[
+        "random",
+        "format",
+        "shell",
+        "colormap",
+        "allocator",
+        "file_names",
+    ],
     &["error"],
     &["atomic", "kernels", "text_file"],
     &["model"],

@@ -46,6 +46,7 @@ pub mod cli;
 pub mod colormap;
 pub mod data;
 pub mod error;
+mod file_names;
 mod format;
 #[cfg(test)]
 mod fuzz;

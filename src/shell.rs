@@ -17,6 +17,24 @@ pub fn without_console(command: &mut Command) -> &mut Command {
     command
 }
 
+/// Adds a path that no program divides: the Explorer of Windows takes a comma outside
+/// quotes for the end of a path, and quotes are put around spaces only.
+pub fn in_quotes<'a>(command: &'a mut Command, path: &Path) -> &'a mut Command {
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt as _;
+        // No path has a quote in it there.
+        let mut quoted = std::ffi::OsString::from("\"");
+        quoted.push(path);
+        quoted.push("\"");
+        command.raw_arg(quoted)
+    }
+    #[cfg(not(windows))]
+    {
+        command.arg(path)
+    }
+}
+
 /// A shell that the user types into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shell {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, select};
 
+use super::console::when_closed;
 use super::progress::Progress;
 use crate::error::{Error, Result};
 use crate::protocol::command::Command;
@@ -51,6 +52,7 @@ pub(super) enum Ending {
 pub(super) fn interrupts() -> Result<Receiver<()>> {
     let (sender, receiver) = bounded(1);
     let n_pressed = AtomicUsize::new(0);
+    let of_console = sender.clone();
     ctrlc::set_handler(move || {
         if n_pressed.fetch_add(1, Ordering::SeqCst) > 0 {
             std::process::exit(INTERRUPTED.into());
@@ -59,6 +61,9 @@ pub(super) fn interrupts() -> Result<Receiver<()>> {
         let _ = sender.try_send(());
     })
     .map_err(|error| Error::Device(tr!("Ctrl-C cannot be caught, {error}", error)))?;
+    when_closed(move || {
+        let _ = of_console.try_send(());
+    });
     Ok(receiver)
 }
 

@@ -8,11 +8,11 @@ mod head;
 mod metadata;
 mod pictures;
 
-use std::io::{IsTerminal as _, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::console::shows_colours;
 use crate::data::{
     Benchmark, Example, Loaded, LossOn, Marking, Preview, Protocol, Recognised, Split, Template,
     endless_note, fitting_template, load, load_text_set, mini, recognise,
@@ -131,7 +131,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
         arguments.context_length,
         arguments.show,
     );
-    let marking = if stdout().is_terminal() {
+    let marking = if shows_colours() {
         Marking::Colour
     } else {
         Marking::Brackets

@@ -1,9 +1,10 @@
 //! A run on the way, for the user: one live line on a terminal, a plain line
 //! every few seconds elsewhere.
 
-use std::io::{IsTerminal as _, Write as _, stderr};
+use std::io::{Write as _, stderr};
 use std::time::{Duration, Instant};
 
+use super::console::can_clear_errors;
 use crate::error::Result;
 use crate::format::part_of_bytes;
 pub(super) use crate::format::{duration, short};
@@ -44,7 +45,7 @@ impl Progress {
     pub fn new(is_quiet: bool) -> Self {
         let style = if is_quiet {
             Style::Quiet
-        } else if stderr().is_terminal() {
+        } else if can_clear_errors() {
             Style::Live
         } else {
             Style::Plain
@@ -225,7 +226,7 @@ fn loading_line(read: BytesRead) -> String {
 
 /// How much of the model is read, on one line of a terminal.
 pub(super) fn show_read(read: BytesRead) -> Result<()> {
-    if stderr().is_terminal() {
+    if can_clear_errors() {
         let end = if read.done >= read.total { CLEAR } else { "" };
         eprint!("\r{}{end}", loading_line(read));
         // A progress line that cannot be shown is no reason to stop.

@@ -1,7 +1,7 @@
 //! `gosling sample-data`: training data from the model itself, its right answers to
 //! questions that can be checked.
 
-use std::io::{IsTerminal as _, Write as _, stderr};
+use std::io::{Write as _, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use crossbeam_channel::Receiver;
 
+use super::console::can_clear_errors;
 use super::follow::{INTERRUPTED, end_of_input, interrupts};
 use super::model_arguments::{LoadedModel, ModelArguments};
 use super::progress::duration;
@@ -248,7 +249,7 @@ impl SamplingProgress {
     fn new(is_quiet: bool, interrupts: Receiver<()>, input: Option<Receiver<()>>) -> Self {
         Self {
             is_quiet,
-            is_live: stderr().is_terminal(),
+            is_live: can_clear_errors(),
             has_line: false,
             interrupts,
             input,

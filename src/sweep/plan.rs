@@ -7,6 +7,7 @@ use super::combinations::{MAX_RUNS, combinations, set};
 use super::spec::{BaseRun, Halving, SweepPart, SweepSpec};
 use super::values::FieldValue;
 use crate::error::{Error, Result};
+use crate::file_names::is_device;
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{field_value, print_compact, read_spec};
 use crate::protocol::run_spec::{DataSource, EvaluationSplit, RunSpec};
@@ -269,16 +270,6 @@ fn check_name(name: &str) -> Result<()> {
         return Ok(());
     };
     Err(Error::spec("name", reason))
-}
-
-/// Whether Windows has no folder of this name.
-fn is_device(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let is_numbered = ["com", "lpt"].iter().any(|of| {
-        let number = name.strip_prefix(of);
-        number.is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'9']))
-    });
-    is_numbered || ["con", "prn", "aux", "nul"].contains(&name.as_str())
 }
 
 fn apply(spec: &mut RunSpec, assignments: &[String], place: &str) -> Result<()> {

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::file_names::is_device;
 use crate::format::shown;
 use crate::language;
 use crate::persist::spec_file::PATH_HINT;
@@ -51,6 +52,8 @@ fn check_name(name: &str) -> Result<()> {
             "must not start with `.`, is {name}",
             name = format_args!("{name:?}")
         )
+    } else if is_device(&format!("{name}-1")) {
+        tr!("must not be {name}, which is a device on Windows", name)
     } else {
         return Ok(());
     };

@@ -1,11 +1,11 @@
 //! An adaptation on its way, for the user, on the error stream.
 
-use std::io::{IsTerminal as _, stderr};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
 use crate::adapt::job::News;
+use crate::cli::console::can_clear_errors;
 use crate::cli::follow::end_of_input;
 use crate::error::{Error, Result};
 use crate::report::{Table, TableFormat};
@@ -33,7 +33,7 @@ impl AdaptProgress {
             is_one_of_many,
             format: TableFormat::Text,
             is_quiet,
-            is_live: stderr().is_terminal(),
+            is_live: can_clear_errors(),
             has_line: false,
             last: None,
             interrupts,

@@ -100,6 +100,13 @@ impl Mirror {
             let reason = tr!("is a run of this machine already; choose another folder with --into");
             return Err(Error::input(folder, "watch", reason));
         }
+        if let Some(other) = self.in_same_folder(run, &folder) {
+            let reason = tr!(
+                "is the folder of {other} too, for this disk takes small letters for large ones; choose a folder on another disk with --into",
+                other
+            );
+            return Err(Error::input(folder, "watch", reason));
+        }
         match message {
             Message::Hello { .. } | Message::Caught | Message::Part { .. } => {}
             Message::Spec { text, .. } => self.keep_spec(run, &folder, text)?,
@@ -145,6 +152,19 @@ impl Mirror {
             }
         }
         Ok(())
+    }
+
+    /// Another run that is kept in the folder of this one, as happens where the disk takes
+    /// two names for one.
+    fn in_same_folder(&self, run: &str, folder: &Path) -> Option<&str> {
+        if self.runs.contains_key(run) {
+            return None;
+        }
+        let place = fs::canonicalize(folder).ok()?;
+        let is_same = |other: &&String| {
+            fs::canonicalize(self.folder.join(other)).is_ok_and(|other| other == place)
+        };
+        self.runs.keys().find(is_same).map(String::as_str)
     }
 
     fn keep_spec(&mut self, run: &str, folder: &Path, text: &str) -> Result<()> {
@@ -266,10 +286,54 @@ fn keep_metrics(folder: &Path, from: u64, text: &str) -> Result<()> {
     let path = folder.join(METRICS_FILE);
     let fail = |error| Error::io("write", &path, error);
     let mut options = OpenOptions::new();
-    options.create(true).append(true);
+    match from {
+        // Windows shortens no file that is only added to.
+        0 => options.create(true).write(true).truncate(true),
+        _ => options.create(true).append(true),
+    };
     let mut file = options.open(&path).map_err(fail)?;
-    if from == 0 {
-        file.set_len(0).map_err(fail)?;
-    }
     file.write_all(text.as_bytes()).map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec_of(run: &str) -> Received {
+        Received::Message(Message::Spec {
+            run: run.into(),
+            text: "()".into(),
+        })
+    }
+
+    #[test]
+    fn numbers_begin_anew_or_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        for (from, text, want) in [
+            (0, "ab\n", "ab\n"),
+            (3, "c\n", "ab\nc\n"),
+            (0, "d\n", "d\n"),
+        ] {
+            keep_metrics(folder.path(), from, text).unwrap();
+            let kept = fs::read_to_string(folder.path().join(METRICS_FILE)).unwrap();
+            assert_eq!(kept, want);
+        }
+    }
+
+    /// A disk that takes small letters for large ones, as those of Windows and macOS do,
+    /// is played by a link.
+    #[cfg(unix)]
+    #[test]
+    fn two_runs_never_share_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mirror = Mirror::new(folder.path().to_path_buf()).unwrap();
+        mirror.take(&spec_of("a-0001")).unwrap();
+        mirror.take(&spec_of("A-0002")).unwrap();
+        // Again, as after a connection that was lost.
+        mirror.take(&spec_of("a-0001")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("a-0001"), folder.path().join("A-0001"))
+            .unwrap();
+        let error = mirror.take(&spec_of("A-0001")).unwrap_err().to_string();
+        assert!(error.contains("is the folder of a-0001 too"), "{error}");
+    }
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::file_names::is_name_everywhere;
 use crate::persist::run_requests::{RequestOutcome, RunRequest};
 use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE, STATE_FILE};
 
@@ -205,10 +206,13 @@ pub(super) fn check_name(run: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a name is that of a folder within another one.
+/// Whether a name is that of a folder within another one, on either of two systems.
 pub(super) fn is_name(name: &str) -> bool {
     let fits = |c: char| c.is_alphanumeric() || " -_.+()".contains(c);
-    !name.is_empty() && name.len() <= 200 && !name.starts_with('.') && name.chars().all(fits)
+    is_name_everywhere(name)
+        && name.len() <= 200
+        && !name.starts_with('.')
+        && name.chars().all(fits)
 }
 
 #[cfg(test)]
@@ -220,7 +224,18 @@ mod tests {
         for right in ["standard-0001", "sweep.03-2", "微调-0001", "a b (2)"] {
             assert!(is_name(right), "{right}");
         }
-        for wrong in ["", "..", ".x", "a/b", "a\\b", "C:", "a\nb", "\u{202e}x"] {
+        for wrong in [
+            "",
+            "..",
+            ".x",
+            "a/b",
+            "a\\b",
+            "C:",
+            "a\nb",
+            "\u{202e}x",
+            "aux",
+            "a.",
+        ] {
             assert!(!is_name(wrong), "{wrong}");
             let run = wrong.into();
             assert!(Message::Removed { run }.check().is_err());

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::atomic::rename;
 use crate::error::{Error, Result};
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
+use crate::shell::in_quotes;
 use crate::ui::shared::background::{Background, Threads};
 use crate::ui::shared::notice::{Notice, Remedy};
 use crate::ui::shared::workspace::Workspace;
@@ -146,7 +148,7 @@ pub(crate) fn move_folder(from: &Path, to: &Path) -> Result<()> {
         let reason = tr!("exists already; move it away first");
         return Err(Error::input(to, "folder", reason));
     }
-    std::fs::rename(from, to).map_err(|error| Error::io("move", from, error))
+    rename(from, to).map_err(|error| Error::io("move", from, error))
 }
 
 /// Shows a folder in the system's own program.
@@ -158,7 +160,10 @@ pub(crate) fn reveal(folder: &Path) -> Result<()> {
     } else {
         "xdg-open"
     };
-    let started = std::process::Command::new(program).arg(folder).spawn();
+    // The program of the system may be one that runs already, in a folder of its own.
+    let whole = std::path::absolute(folder).map_err(|error| Error::io("open", folder, error))?;
+    let mut command = std::process::Command::new(program);
+    let started = in_quotes(&mut command, &whole).spawn();
     // Nobody waits for the program, so a thread of its own takes its end.
     let mut child = started.map_err(|error| Error::io("open", folder, error))?;
     let _ = child.wait();

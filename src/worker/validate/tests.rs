@@ -29,7 +29,7 @@ fn check_fits(change: impl Fn(&mut RunSpec)) {
 
 #[test]
 fn names() {
-    for good in ["a", "Rate-0.1_b", "9", &"x".repeat(64)] {
+    for good in ["a", "Rate-0.1_b", "9", "con", &"x".repeat(64)] {
         check_fits(|spec| spec.name = good.into());
     }
     for (bad, want) in [
@@ -43,6 +43,11 @@ fn names() {
         (
             "é",
             "name: must be letters a-z, digits, `-`, `_` and `.`, has 'é'",
+        ),
+        // Its folder would be `nul.2-0001`.
+        (
+            "nul.2",
+            "name: must not be nul.2, which is a device on Windows",
         ),
     ] {
         check_error(|spec| spec.name = bad.into(), want);
