@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::block::Block;
 use super::layer::Layer;
-use super::linear::LowRank;
+use super::low_rank::LowRank;
 use super::state::{LayerState, ModelState};
 use crate::kernels::decode::{Carried, Declined, DecodeLayer, LayerParts, MOST_TEXTS, Token};
 use crate::kernels::matrix::Matrix;

@@ -141,7 +141,7 @@ fn made(set: &Set, device: &Device) -> Result<Vec<Named>> {
     let inputs = beside(1, scale(start), &shapes, device);
     let shapes: Vec<_> = each.iter().map(|(_, [_, n], _)| [rows, *n]).collect();
     let others = beside(10, 1.0, &shapes, device);
-    let wanted = inputs.into_iter().zip(&matrices).zip(*each).zip(others);
+    let wanted = inputs.into_iter().zip(&matrices).zip(each).zip(others);
     let wanted = wanted.map(|(((a, b), (_, _, finish)), other)| Wanted {
         a,
         b,
@@ -149,7 +149,7 @@ fn made(set: &Set, device: &Device) -> Result<Vec<Named>> {
         other: finish.reads_other().then_some(other),
     });
     let made = products(wanted.collect(), stored, start);
-    let named = made.into_iter().zip(*each);
+    let named = made.into_iter().zip(each);
     named
         .map(|(made, (what, ..))| Named::read(what, made))
         .collect()

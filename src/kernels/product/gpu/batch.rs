@@ -103,6 +103,11 @@ impl Batch {
         })
     }
 
+    /// Of a single product into `parts`, [n_parts, m, n].
+    pub fn into_parts(self, parts: CubeTensor) -> Self {
+        Self { out: parts, ..self }
+    }
+
     /// m, n and k of each.
     pub fn sizes(&self) -> impl Iterator<Item = [usize; 3]> {
         self.members

@@ -123,11 +123,7 @@ pub fn product(product: Product, start: Start, tile: Option<usize>) {
         return launch(&alone(product), start, cut);
     }
     let parts = empty("product", product.a, Shape::from([n_parts, m, n]));
-    let of_parts = Batch {
-        out: parts.clone(),
-        ..alone(product)
-    };
-    launch(&of_parts, start, cut);
+    launch(&alone(product).into_parts(parts.clone()), start, cut);
     let total = m * n / 4;
     // SAFETY: units behind the last four do nothing.
     unsafe {
@@ -148,7 +144,7 @@ pub struct Planned<'a>(Plan<'a>);
 
 enum Plan<'a> {
     Alone(Product<'a>),
-    Together(Batch, Cut),
+    Together(Box<Batch>, Cut),
 }
 
 impl Planned<'_> {
@@ -171,7 +167,7 @@ pub fn planned<'a>(products: &[Product<'a>]) -> Vec<Planned<'a>> {
             left.into_iter().partition(|other| first.fits(other));
         for group in alike.chunks(MOST_MEMBERS) {
             match together(group) {
-                Some((batch, cut)) => plans.push(Planned(Plan::Together(batch, cut))),
+                Some((batch, cut)) => plans.push(Planned(Plan::Together(Box::new(batch), cut))),
                 None => plans.extend(group.iter().map(|one| Planned(Plan::Alone(*one)))),
             }
         }
