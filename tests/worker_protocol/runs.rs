@@ -75,7 +75,7 @@ fn check_snapshots(run: &Run) {
         }
     }
     let log = fs::read_to_string(run.folder.join("log.txt")).unwrap();
-    let note = "3 snapshots of the state, one every 2 steps, take 0.59 MiB on the disk";
+    let note = "3 snapshots of the state, one every 2 steps, take 600 KiB on the disk";
     assert!(log.contains(note), "{log}");
 }
 

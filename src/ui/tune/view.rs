@@ -299,6 +299,10 @@ fn tail_words(tail: Option<usize>) -> String {
 fn tail_in_short(tail: Option<usize>) -> String {
     match tail {
         None => tail_words(tail),
+        Some(n_steps) if n_steps % 1000 == 0 => {
+            let n_steps = format!("{}k", n_steps / 1000);
+            tr!("Last {n_steps}", n_steps)
+        }
         Some(n_steps) => tr!("Last {n_steps}", n_steps),
     }
 }
