@@ -214,7 +214,10 @@ impl Tuner<'_> {
                     file,
                     summary,
                 }),
-                None => answer.status = INTERRUPTED_RUN,
+                None => {
+                    answer.status = INTERRUPTED_RUN;
+                    self.is_interrupted = true;
+                }
             },
         }
     }
@@ -237,11 +240,8 @@ impl Tuner<'_> {
             &mut self.progress,
         );
         let failure = match ending {
-            // It is done already.
-            Ending::NotBegun => {
-                self.is_interrupted = true;
-                return None;
-            }
+            // It is done already: a score, or a run that was interrupted before it began.
+            Ending::NotBegun => return None,
             Ending::Failed { message, .. } => Some(message),
             Ending::Ended { is_interrupted, .. } => {
                 self.is_interrupted |= is_interrupted;
