@@ -1,6 +1,17 @@
 //! The rows of Parquet files as the program reads them, against those that
 //! pyarrow reads, and of damaged files.
 
+/// Gosling's texts as they stand in the code, in English.
+#[cfg(test)]
+macro_rules! tr {
+    ($text:literal) => {
+        $text
+    };
+    ($text:literal, $($part:ident),+) => {
+        format!($text, $($part = $part),+)
+    };
+}
+
 #[cfg(test)]
 #[path = "../../../src/data/parquet_rows.rs"]
 mod rows;
